@@ -1,0 +1,49 @@
+# `make demo` and `make test` set up everything they need; a second call is quick.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test unit lint schemas bench bench-memory lock clean
+
+help:            ## what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
+
+setup: $(READY)  ## create .venv from the lock
+
+$(READY): requirements.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+demo: $(READY)   ## a year of customer events, decided, explained and verified
+	$(BIN)/policyengine demo --out build/demo
+
+test: lint unit  ## everything CI runs
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/policyengine schema export --check
+
+unit: $(READY)
+	$(BIN)/python -m pytest -n auto
+
+schemas: $(READY)  ## write the generated schemas
+	$(BIN)/policyengine schema export
+
+bench: $(READY)  ## measure, side by side, in one run
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=build/benchmarks.json
+
+bench-memory: $(READY)  ## a million events: does memory stay flat?
+	$(BIN)/python benchmarks/memory.py
+
+lock: $(READY)   ## resolve the ranges of pyproject.toml into requirements.lock
+	$(BIN)/python -m pip install --quiet 'uv>=0.8,<1'
+	$(BIN)/uv pip compile pyproject.toml --group dev --extra kafka --universal --generate-hashes --quiet --no-header --output-file requirements.lock
+
+clean:           ## remove what make made
+	rm -rf $(VENV) build

@@ -1,0 +1,278 @@
+"""What was decided for one event and one entity, and why: values, and their JSON.
+
+How a decision comes about is engine.decide; how it is told to a person is engine.explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+from hashlib import sha256
+
+from policyengine.domain.money import Money
+from policyengine.domain.values import Json, Value, instant_to_json, to_json
+
+
+class Outcome(StrEnum):
+    """The first that is true, in this order."""
+
+    GRANTED = "granted"
+    OFFERED = "offered"
+    DENIED = "denied"
+    NONE = "none"
+
+
+class ClauseResult(StrEnum):
+    """How a condition came out; only ``held`` lets a rule apply."""
+
+    HELD = "held"
+    FAILED = "failed"
+    UNKNOWN = "unknown"  # an attribute that it needs is absent
+    ERROR = "error"  # overflow, division by zero, two currencies
+
+
+class Verdict(StrEnum):
+    """What became of a candidate rule, and why it lost."""
+
+    APPLIED = "applied"
+    CONDITION = "condition"  # a clause failed or is unknown
+    TABLE = "table"  # no row of its table fits
+    ERROR = "error"  # a clause or an amount could not be computed
+    CAP = "cap"
+    EXCLUSIVE = "exclusive"
+    PRIORITY = "priority"  # a denial of higher priority, or a grant over a denial
+    FLOOR = "floor"  # a statutory remedy stands in its place
+    ENFORCEMENT = "enforcement"  # outside `enforced`, and the policy withholds
+    WINDOW = "window"  # only in why-not: the version was not in force
+    EVENT = "event"  # only in why-not: another event type or entity
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """An entity: its type and id."""
+
+    type: str
+    id: str
+
+    def to_json(self) -> dict[str, Json]:
+        """As in a decision."""
+        return {"type": self.type, "id": self.id}
+
+
+@dataclass(frozen=True, slots=True)
+class Remedy:
+    """A computed remedy: its kind's fields as values, and the rule it comes from."""
+
+    kind: str
+    values: Mapping[str, Value]
+    policy: str
+    version: int
+    rule: str
+    basis: str
+    enforced: bool = True
+
+    @property
+    def amount(self) -> Money | None:
+        """Its money, where it has any."""
+        value = self.values.get("amount")
+        return value if isinstance(value, Money) else None
+
+    def to_json(self) -> dict[str, Json]:
+        """As in a decision: money as {value, currency}, dates as ISO 8601."""
+        out: dict[str, Json] = {"kind": self.kind, "policy": self.policy, "version": self.version}
+        out["rule"] = self.rule
+        out["basis"] = self.basis
+        for name, value in self.values.items():
+            out[name] = _field_json(value)
+        if not self.enforced:
+            out["enforced"] = False
+        return out
+
+
+def _field_json(value: Value) -> Json:
+    if isinstance(value, Money):
+        return {"value": value.value, "currency": value.currency}
+    return to_json(value)
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One alternative of an offer, computed."""
+
+    id: str
+    remedies: tuple[Remedy, ...]
+    title: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Offered:
+    """What the customer may choose from, until when, and what holds without an answer."""
+
+    policy: str
+    version: int
+    rule: str
+    basis: str
+    choices: tuple[Choice, ...]
+    default: str | None = None
+    deadline: date | None = None
+    consent: bool = False
+
+    def to_json(self) -> dict[str, Json]:
+        """As in a decision."""
+        choices: list[Json] = [
+            {
+                "id": choice.id,
+                "title": dict(choice.title),
+                "remedies": [remedy.to_json() for remedy in choice.remedies],
+            }
+            for choice in self.choices
+        ]
+        return {
+            "policy": self.policy,
+            "version": self.version,
+            "rule": self.rule,
+            "basis": self.basis,
+            "alternatives": choices,
+            "default": self.default,
+            "deadline": None if self.deadline is None else self.deadline.isoformat(),
+            "consent": self.consent,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Denied:
+    """A refusal and its reason."""
+
+    policy: str
+    version: int
+    rule: str
+    reason: str
+
+    def to_json(self) -> dict[str, Json]:
+        """As in a decision."""
+        return {
+            "policy": self.policy,
+            "version": self.version,
+            "rule": self.rule,
+            "reason": self.reason,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class ClauseTrace:
+    """One condition with the values it saw; ``absent`` names what was missing."""
+
+    text: str
+    result: ClauseResult
+    values: Mapping[str, Json]
+    absent: tuple[str, ...] = ()
+    detail: str = ""
+
+    def to_json(self) -> dict[str, Json]:
+        """As in a trace."""
+        out: dict[str, Json] = {
+            "clause": self.text,
+            "result": self.result.value,
+            "values": dict(self.values),
+        }
+        if self.absent:
+            out["absent"] = list(self.absent)
+        if self.detail:
+            out["detail"] = self.detail
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class RuleTrace:
+    """What became of one candidate rule."""
+
+    policy: str
+    version: int
+    rule: str
+    verdict: Verdict
+    because: str
+    clauses: tuple[ClauseTrace, ...]
+    shadow: bool = False
+
+    def to_json(self) -> dict[str, Json]:
+        """As in a trace."""
+        out: dict[str, Json] = {
+            "policy": self.policy,
+            "version": self.version,
+            "rule": self.rule,
+            "verdict": self.verdict.value,
+            "because": self.because,
+            "clauses": [clause.to_json() for clause in self.clauses],
+        }
+        if self.shadow:
+            out["shadow"] = True
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer for one event and one entity (None: the customer as such)."""
+
+    source: str
+    event_id: str
+    event_type: str
+    time: datetime
+    customer: str
+    entity: Ref | None
+    outcome: Outcome
+    policy_set: str
+    remedies: tuple[Remedy, ...] = ()
+    offers: tuple[Offered, ...] = ()
+    denials: tuple[Denied, ...] = ()
+    messages: Mapping[str, str] = field(default_factory=dict)
+    shadow_remedies: tuple[Remedy, ...] = ()
+    shadow_offers: tuple[Offered, ...] = ()
+    trace: tuple[RuleTrace, ...] = ()
+
+    @property
+    def decision_id(self) -> str:
+        """Derived from the event's (source, id) and the entity: the same event, the same id."""
+        return decision_id(self.source, self.event_id, self.entity)
+
+    def to_json(self) -> dict[str, Json]:
+        """The recorded document; ``shadow`` is in it, and is what publishing leaves out."""
+        out: dict[str, Json] = {
+            "decision_id": self.decision_id,
+            "event": {
+                "source": self.source,
+                "id": self.event_id,
+                "type": self.event_type,
+                "time": instant_to_json(self.time),
+            },
+            "customer": self.customer,
+            "entity": None if self.entity is None else self.entity.to_json(),
+            "outcome": self.outcome.value,
+            "remedies": [remedy.to_json() for remedy in self.remedies],
+            "offers": [offer.to_json() for offer in self.offers],
+            "denials": [denial.to_json() for denial in self.denials],
+            "messages": dict(self.messages),
+            "policy_set": self.policy_set,
+            "trace": [rule.to_json() for rule in self.trace],
+        }
+        if self.shadow_remedies or self.shadow_offers:
+            out["shadow"] = {
+                "remedies": [remedy.to_json() for remedy in self.shadow_remedies],
+                "offers": [offer.to_json() for offer in self.shadow_offers],
+            }
+        return out
+
+
+def decision_id(source: str, event_id: str, entity: Ref | None) -> str:
+    """``d-`` and 32 hex digits of SHA-256 over the length-prefixed parts.
+
+    invariant: lengths are part of the digest, so no two tuples of parts collide by concatenation.
+    """
+    parts = (source, event_id) if entity is None else (source, event_id, entity.type, entity.id)
+    digest = sha256()
+    for part in parts:
+        raw = part.encode()
+        digest.update(len(raw).to_bytes(8, "big"))
+        digest.update(raw)
+    return "d-" + digest.hexdigest()[:32]
