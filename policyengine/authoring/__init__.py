@@ -1,0 +1,1 @@
+"""What a policy owner works with: loading, checking and testing policy files."""

@@ -1,0 +1,1 @@
+"""Pure shapes and rules: events, state, policies, decisions, money, calendar."""

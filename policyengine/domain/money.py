@@ -31,8 +31,6 @@ class Rounding(StrEnum):
     UP = "up"
 
 
-
-
 def round_fraction(value: Fraction, rounding: Rounding) -> int:
     """Round an exact fraction to an integer; ``half_up`` and ``up`` go away from zero.
 

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from policyengine.domain.catalogue import Catalogue, EntityType, Scope
+from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.decision import Decision, Ref
 from policyengine.domain.events import Event
 from policyengine.domain.money import Money
-from policyengine.domain.values import Json, Value, from_json, to_json
+from policyengine.domain.values import Json, Value, pack, unpack
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -135,7 +135,7 @@ def state_to_json(state: CustomerState) -> dict[str, Json]:
         "entities": {
             kind: {
                 key: {
-                    "v": {name: to_json(value) for name, value in entity.values.items()},
+                    "v": {name: pack(value) for name, value in entity.values.items()},
                     "t": dict(entity.times),
                 }
                 for key, entity in of_type.items()
@@ -146,28 +146,17 @@ def state_to_json(state: CustomerState) -> dict[str, Json]:
     }
 
 
-def state_from_json(raw: Mapping[str, Any], catalogue: Catalogue) -> CustomerState:
-    """The inverse of ``state_to_json``; types come from the catalogue.
-
-    An entity type or attribute that the catalogue no longer has is left out: it can not be
-    referred to either.
-    """
+def state_from_json(raw: Mapping[str, Any]) -> CustomerState:
+    """The inverse of ``state_to_json``."""
     entities = {
-        kind: {key: _entity_from_json(entity, entity_type) for key, entity in of_type.items()}
+        kind: {
+            key: Entity({name: unpack(value) for name, value in entity["v"].items()}, dict(entity["t"]))
+            for key, entity in of_type.items()
+        }
         for kind, of_type in raw["entities"].items()
-        if (entity_type := catalogue.entities.get(kind)) is not None
     }
-    return CustomerState(
-        raw["customer"], entities, tuple(_record_from_json(record) for record in raw["remedies"])
-    )
-
-
-def _entity_from_json(raw: Mapping[str, Any], entity_type: EntityType) -> Entity:
-    known = entity_type.attributes
-    return Entity(
-        {name: from_json(known[name].type, value) for name, value in raw["v"].items() if name in known},
-        {name: time for name, time in raw["t"].items() if name in known},
-    )
+    remedies = tuple(_record_from_json(record) for record in raw["remedies"])
+    return CustomerState(raw["customer"], entities, remedies)
 
 
 def _record_to_json(record: RemedyRecord) -> Json:

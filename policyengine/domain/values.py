@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from typing import Any
 
 from policyengine.domain.money import Money
 
@@ -46,22 +47,31 @@ def to_json(value: Value) -> Json:
     return list(value)
 
 
-def from_json(kind: ValueType, raw: object) -> Value:
-    """Read back what ``to_json`` wrote; the type is the catalogue's."""
-    match kind:
-        case ValueType.MONEY if isinstance(raw, dict):
-            return Money.parse(str(raw["amount"]), str(raw["currency"]))
-        case ValueType.DATE if isinstance(raw, str):
-            return date.fromisoformat(raw)
-        case ValueType.INSTANT if isinstance(raw, str):
-            return datetime.fromisoformat(raw).astimezone(UTC)
-        case ValueType.TEXTS if isinstance(raw, list):
-            return tuple(str(item) for item in raw)
-        case ValueType.TEXT if isinstance(raw, str):
+def pack(value: Value) -> Json:
+    """A compact JSON form that carries its type: what a stored state holds."""
+    if isinstance(value, (bool, int, str)):
+        return value
+    if isinstance(value, Money):
+        return ["m", value.minor, value.currency]
+    if isinstance(value, datetime):
+        return ["i", instant_to_json(value)]
+    if isinstance(value, date):
+        return ["d", value.isoformat()]
+    return ["t", *value]
+
+
+def unpack(raw: Any) -> Value:
+    """The inverse of ``pack``."""
+    match raw:
+        case bool() | int() | str():
             return raw
-        case ValueType.FLAG if isinstance(raw, bool):
-            return raw
-        case ValueType.INTEGER if isinstance(raw, int) and not isinstance(raw, bool):
-            return raw
-    message = f"{raw!r} is not a {kind}"
+        case ["m", int(minor), str(currency)]:
+            return Money(minor, currency)
+        case ["i", str(text)]:
+            return datetime.fromisoformat(text)
+        case ["d", str(text)]:
+            return date.fromisoformat(text)
+        case ["t", *items]:
+            return tuple(str(item) for item in items)
+    message = f"{raw!r} is no packed value"
     raise TypeError(message)

@@ -1,0 +1,1 @@
+"""Pure computation: facts, matching, deciding, explaining."""

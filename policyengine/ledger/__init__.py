@@ -1,0 +1,1 @@
+"""The evidence: entries, canonical JSON, Merkle tree, verification. No I/O."""

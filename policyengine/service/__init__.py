@@ -1,0 +1,1 @@
+"""The visible loop: process, publish, replay; and the ports that they need."""
