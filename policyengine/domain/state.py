@@ -49,6 +49,7 @@ class RemedyRecord:
     entity: Ref | None
     amount: Money | None
     time: int  # µs
+    decision: str  # the decision that granted it
     offered: bool = False
 
 
@@ -111,21 +112,47 @@ def evolve_decided(state: CustomerState, decision: Decision) -> CustomerState:
     """Fold a decision in: its remedies and offers count from now on. Shadow ones do not."""
     if not decision.remedies and not decision.offers:
         return state
-    time = to_micros(decision.time)
-    granted = tuple(
+    time, made_by = to_micros(decision.time), decision.decision_id
+    records = [
         RemedyRecord(
             remedy.policy, remedy.version, remedy.rule, remedy.kind,
-            decision.entity, remedy.amount, time,
+            decision.entity, remedy.amount, time, made_by,
         )
         for remedy in decision.remedies
-    )  # fmt: skip
-    offered = tuple(
+    ]  # fmt: skip
+    records += [
         RemedyRecord(
-            offer.policy, offer.version, offer.rule, "offer", decision.entity, None, time, offered=True
+            offer.policy, offer.version, offer.rule, "offer",
+            decision.entity, None, time, made_by, offered=True,
         )
         for offer in decision.offers
-    )
-    return replace(state, remedies=state.remedies + granted + offered)
+    ]  # fmt: skip
+    return replace(state, remedies=(*state.remedies, *records))
+
+
+def evolve_recorded(state: CustomerState, document: Mapping[str, Any]) -> CustomerState:
+    """Fold a decision in as the ledger holds it: the same state as ``evolve_decided`` makes."""
+    if not document["remedies"] and not document["offers"]:
+        return state
+    entity = None if document["entity"] is None else Ref(**document["entity"])
+    time = to_micros(datetime.fromisoformat(document["event"]["time"]))
+    records = []
+    for raw in [*document["remedies"], *document["offers"]]:
+        amount = raw.get("amount")
+        records.append(
+            RemedyRecord(
+                raw["policy"],
+                raw["version"],
+                raw["rule"],
+                raw.get("kind", "offer"),
+                entity,
+                None if amount is None else Money.parse(amount["value"], amount["currency"]),
+                time,
+                document["decision_id"],
+                offered="kind" not in raw,
+            )
+        )
+    return replace(state, remedies=(*state.remedies, *records))
 
 
 def state_to_json(state: CustomerState) -> dict[str, Json]:
@@ -164,15 +191,15 @@ def _record_to_json(record: RemedyRecord) -> Json:
     amount: Json = None if record.amount is None else [record.amount.minor, record.amount.currency]
     return [
         record.policy, record.version, record.rule, record.kind,
-        entity, amount, record.time, record.offered,
+        entity, amount, record.time, record.decision, record.offered,
     ]  # fmt: skip
 
 
 def _record_from_json(raw: list[Any]) -> RemedyRecord:
-    policy, version, rule, kind, entity, amount, time, offered = raw
+    policy, version, rule, kind, entity, amount, time, decision, offered = raw
     return RemedyRecord(
         policy, version, rule, kind,
         None if entity is None else Ref(*entity),
         None if amount is None else Money(*amount),
-        time, offered,
+        time, decision, offered,
     )  # fmt: skip
