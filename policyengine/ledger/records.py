@@ -1,0 +1,90 @@
+"""The rows beside the entries: head, root, checkpoint, outbox, seen. Values only; the store keeps them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import NamedTuple
+
+from policyengine.ledger.canonical import canonical
+from policyengine.ledger.merkle import EMPTY_ROOT, Tree
+
+EMPTY_FRONTIER = Tree().to_bytes()
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """Where a shard stands: what a writer continues from and compares itself with.
+
+    ``batch`` counts commits and ``epoch`` claims; together they are the compare-and-set of a commit.
+    ``counters`` hold what leaves no entry, such as duplicates.
+    """
+
+    shard: str
+    batch: int = 0
+    size: int = 0
+    root: bytes = EMPTY_ROOT
+    frontier: bytes = EMPTY_FRONTIER
+    epoch: int = 0
+    policy_set: str = ""
+    counters: Mapping[str, int] = field(default_factory=dict)
+
+    def digest(self) -> bytes:
+        """What the row's ``digest`` column must say: against a changed byte, not against a forger."""
+        counters = dict(self.counters)
+        return _digest(
+            "shard", self.shard, self.batch, self.size, self.root.hex(), self.frontier.hex(),
+            self.epoch, self.policy_set, counters,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """The next position to read in one input of a shard, and by what the input is recognised.
+
+    ``fingerprint`` is opaque here (a digest of a file's first bytes, a topic's id); ``epoch`` is the
+    writer's that left it.
+    """
+
+    input: str
+    offset: int
+    epoch: int = 0
+    fingerprint: bytes = b""
+
+    def digest(self, shard: str) -> bytes:
+        """What the row's ``digest`` column must say."""
+        return _digest("checkpoint", shard, self.input, self.offset, self.epoch, self.fingerprint.hex())
+
+
+@dataclass(frozen=True, slots=True)
+class Outbox:
+    """How far one channel has published: the next sequence, and where its sink stood then."""
+
+    channel: str
+    next_seq: int
+    position: bytes = b""
+
+    def digest(self, shard: str) -> bytes:
+        """What the row's ``digest`` column must say."""
+        return _digest("outbox", shard, self.channel, self.next_seq, self.position.hex())
+
+
+class Root(NamedTuple):
+    """The tree after one batch."""
+
+    batch: int
+    size: int
+    root: bytes
+    frontier: bytes
+
+
+class Seen(NamedTuple):
+    """What is remembered of an accepted event: its ``content_digest`` and where it stands."""
+
+    digest: bytes
+    seq: int
+
+
+def _digest(*parts: str | int | dict[str, int]) -> bytes:
+    return sha256(canonical(parts)).digest()

@@ -1,0 +1,130 @@
+"""What the service asks of a ledger store, as a Protocol; adapters.store is one that keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from policyengine.ledger.entries import Entry
+from policyengine.ledger.records import Checkpoint, Head, Outbox, Root, Seen
+
+DECISIONS = "decisions"
+DEAD_LETTERS = "dead-letters"
+
+__all__ = [
+    "DEAD_LETTERS", "DECISIONS",
+    "Batch", "Checkpoint", "Entry", "Head", "LedgerStore", "Outbox", "Root", "Seen",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that one transaction writes.
+
+    ``entries`` continue the shard's sequence without a gap; ``root`` and ``frontier`` are the tree's
+    after them. ``since`` is the offset that the batch's input was read from (None: a new input);
+    ``counters`` are differences. ``channels`` names the outboxes that must exist, with the sequence that
+    one starts from when it is new. ``policy_set`` is the digest in force after the batch.
+    """
+
+    root: bytes
+    frontier: bytes
+    policy_set: str
+    entries: Sequence[Entry] = ()
+    states: Mapping[str, bytes] = field(default_factory=dict)
+    seen: Mapping[bytes, Seen] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    since: int | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
+    channels: Mapping[str, int] = field(default_factory=dict)
+
+
+class LedgerStore(Protocol):
+    """A ledger of several shards.
+
+    A writer first claims its shard, which fences every writer before it, and then commits batch after
+    batch, each against the head that the one before returned. A store opened read-only reads ONE state
+    of the ledger, however long it takes and whoever writes meanwhile.
+    """
+
+    def close(self) -> None:
+        """Give the database back; using the store afterwards is an error."""
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def claim(self, shard: str) -> Head:
+        """Take over a shard (made when new): its epoch goes up by one. LedgerError PE702 when busy."""
+
+    def commit(self, shard: str, batch: Batch, expected: Head) -> Head:
+        """Write a batch in one transaction, or nothing of it; the new head.
+
+        LedgerError PE701 when another writer has claimed or written since ``expected``, or the input
+        does not stand at ``batch.since``; PE706 when the batch does not continue the shard.
+        """
+
+    def mark_published(self, shard: str, channel: str, next_seq: int, position: bytes) -> None:
+        """Advance a channel, with where its sink stands now. PE709 backwards or beyond the head."""
+
+    # --- what a writer reads ---------------------------------------------------------------------
+
+    def head(self, shard: str) -> Head:
+        """Where a shard stands; an empty head for a shard that there is not."""
+
+    def checkpoint(self, shard: str, input_name: str) -> Checkpoint | None:
+        """Where to go on reading an input; None when it was never read."""
+
+    def states(self, shard: str, customers: Iterable[str]) -> dict[str, bytes]:
+        """The stored states of those of the customers that have one."""
+
+    def seen(self, shard: str, keys: Iterable[bytes]) -> dict[bytes, Seen]:
+        """Those of the event keys that were accepted before."""
+
+    def outbox(self, shard: str, channel: str) -> Outbox | None:
+        """How far a channel has published; None when there is no such channel."""
+
+    def unpublished(self, shard: str, channel: str, kind: str, limit: int) -> list[Entry]:
+        """The next entries of a kind that a channel has not published, oldest first."""
+
+    # --- what an auditor reads -------------------------------------------------------------------
+
+    def shards(self) -> list[str]:
+        """All shards, by name."""
+
+    def entries(self, shard: str, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """The entries with ``start <= seq < stop``, in order, read piece by piece."""
+
+    def entry(self, shard: str, seq: int) -> Entry | None:
+        """One entry."""
+
+    def find_decisions(self, decision_id: str) -> list[Entry]:
+        """The decisions with that id, in every shard."""
+
+    def history(self, customer: str) -> Iterator[Entry]:
+        """Every event and decision of a customer, by shard and sequence."""
+
+    def policy_set(self, digest: str) -> bytes | None:
+        """The body of a published policy set."""
+
+    def state_rows(self, shard: str) -> Iterator[tuple[str, bytes]]:
+        """Every stored state, by customer in the order of UTF-8 bytes."""
+
+    # --- what only verification reads: see ledger.verify.Evidence -------------------------------
+
+    def strays(self) -> dict[str, list[str]]:
+        """Shard names that stand in some table but have no head, with those tables."""
+
+    def head_row(self, shard: str) -> tuple[Head, bytes]:
+        """The head and its stored digest."""
+
+    def root_rows(self, shard: str) -> Iterator[Root]:
+        """Every root, by batch."""
+
+    def checkpoint_rows(self, shard: str) -> list[tuple[Checkpoint, bytes]]:
+        """Every checkpoint with its stored digest."""
+
+    def outbox_rows(self, shard: str) -> list[tuple[Outbox, bytes]]:
+        """Every outbox with its stored digest."""
+
+    def seen_rows(self, shard: str) -> Iterator[tuple[bytes, Seen]]:
+        """Every event key that is remembered, in no order."""
