@@ -17,6 +17,7 @@ MAX_KEYS = 230  # MAX_OBJECT_PROPERTIES 255: properties of one fact, with its id
 MAX_BRANCHES = 400  # NEXT_BUCKET_LENGTH 512: different tests that follow one test
 MAX_PENDING = 56  # MAX_STACK_SIZE 64: tests that can be true at once and wait for their turn
 MAX_LEAVES = 2000  # MAX_ACTIONS 4096: rules of one network
+MAX_TESTS = 40  # tests in one leaf; ours, so that no policy makes a network deep
 MAX_TWINS = 8  # leaves of one rule that compares several amounts of money
 
 

@@ -22,7 +22,7 @@ from itertools import product
 from policyengine.domain.money import MAX_EXACT, Money
 from policyengine.domain.values import Value
 from policyengine.engine.conjuncts import Conjunct
-from policyengine.engine.network_limits import MAX_KEYS, MAX_TWINS, Entry, Leaf, Test, cut
+from policyengine.engine.network_limits import MAX_KEYS, MAX_TESTS, MAX_TWINS, Entry, Leaf, Test, cut
 
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -291,7 +291,10 @@ class Planner:
         tests: set[Test] = set()
         residual: list[Conjunct] = []
         amounts: dict[tuple[str, str], set[Test]] = {}
-        for conjunct in conjuncts:
+        for position, conjunct in enumerate(conjuncts):
+            if position >= MAX_TESTS:
+                residual.append(conjunct)
+                continue
             attribute = self._attributes.setdefault(conjunct.attribute, _Attribute(self._keys))
             if conjunct.currency is None:
                 test = attribute.test(conjunct)
