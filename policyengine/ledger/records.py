@@ -1,13 +1,17 @@
-"""The rows beside the entries: head, root, checkpoint, outbox, seen. Values only; the store keeps them."""
+"""The rows beside the entries: head, root, checkpoint, outbox, seen, and a batch of all.
+
+Values only; the store keeps them.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
 from policyengine.ledger.canonical import canonical
+from policyengine.ledger.entries import Entry
 from policyengine.ledger.merkle import EMPTY_ROOT, Tree
 
 EMPTY_FRONTIER = Tree().to_bytes()
@@ -84,6 +88,28 @@ class Seen(NamedTuple):
 
     digest: bytes
     seq: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Everything that one transaction writes.
+
+    ``entries`` continue the shard's sequence without a gap; ``root`` and ``frontier`` are the tree's
+    after them. ``since`` is the offset that the batch's input was read from (None: a new input);
+    ``counters`` are differences. ``channels`` names the outboxes that must exist, with the sequence that
+    one starts from when it is new. ``policy_set`` is the digest in force after the batch.
+    """
+
+    root: bytes
+    frontier: bytes
+    policy_set: str
+    entries: Sequence[Entry] = ()
+    states: Mapping[str, bytes] = field(default_factory=dict)
+    seen: Mapping[bytes, Seen] = field(default_factory=dict)
+    checkpoint: Checkpoint | None = None
+    since: int | None = None
+    counters: Mapping[str, int] = field(default_factory=dict)
+    channels: Mapping[str, int] = field(default_factory=dict)
 
 
 def _digest(*parts: str | int | dict[str, int]) -> bytes:

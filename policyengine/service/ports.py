@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 from policyengine.ledger.entries import Entry
-from policyengine.ledger.records import Checkpoint, Head, Outbox, Root, Seen
+from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Root, Seen
 
 DECISIONS = "decisions"
 DEAD_LETTERS = "dead-letters"
@@ -16,28 +15,6 @@ __all__ = [
     "DEAD_LETTERS", "DECISIONS",
     "Batch", "Checkpoint", "Entry", "Head", "LedgerStore", "Outbox", "Root", "Seen",
 ]  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Batch:
-    """Everything that one transaction writes.
-
-    ``entries`` continue the shard's sequence without a gap; ``root`` and ``frontier`` are the tree's
-    after them. ``since`` is the offset that the batch's input was read from (None: a new input);
-    ``counters`` are differences. ``channels`` names the outboxes that must exist, with the sequence that
-    one starts from when it is new. ``policy_set`` is the digest in force after the batch.
-    """
-
-    root: bytes
-    frontier: bytes
-    policy_set: str
-    entries: Sequence[Entry] = ()
-    states: Mapping[str, bytes] = field(default_factory=dict)
-    seen: Mapping[bytes, Seen] = field(default_factory=dict)
-    checkpoint: Checkpoint | None = None
-    since: int | None = None
-    counters: Mapping[str, int] = field(default_factory=dict)
-    channels: Mapping[str, int] = field(default_factory=dict)
 
 
 class LedgerStore(Protocol):

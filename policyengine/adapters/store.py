@@ -1,0 +1,395 @@
+"""The ledger in a SQL database: one transaction per batch, guarded by a compare-and-set.
+
+Keeps service.ports.LedgerStore. What entries mean is the ledger package's, connections are database's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
+from typing import Any, Self
+
+import orjson
+from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from policyengine.adapters.database import Database, Statement
+from policyengine.adapters.tables import (
+    checkpoint,
+    entry,
+    found_by_customer,
+    found_by_ref,
+    metadata,
+    outbox,
+    root,
+    seen,
+    shard,
+    state,
+)
+from policyengine.errors import LedgerError
+from policyengine.ledger.canonical import canonical
+from policyengine.ledger.entries import Entry
+from policyengine.ledger.merkle import Tree
+from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Root, Seen
+
+PAGE = 500  # rows read at a time, keys asked for at a time
+
+
+class SqlLedgerStore:
+    """A ledger behind a database URL; see service.ports.LedgerStore for what each method promises.
+
+    Opening for writing makes the file and brings its tables up to date; opening read-only makes nothing.
+    """
+
+    def __init__(self, url: str, *, read_only: bool = False) -> None:
+        self._database = Database(url, read_only=read_only)
+        engine = self._database.engine
+        upsert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert
+        states, channels = upsert(state), upsert(outbox)
+        self._insert_entries = Statement(insert(entry), engine)
+        self._insert_seen = Statement(insert(seen), engine)
+        self._upsert_states = Statement(
+            states.on_conflict_do_update(
+                index_elements=["shard", "customer"], set_={"body": states.excluded.body}
+            ),
+            engine,
+        )
+        self._new_channels = Statement(channels.on_conflict_do_nothing(), engine)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give the database back."""
+        self._database.close()
+
+    # --- writing ---------------------------------------------------------------------------------
+
+    def claim(self, name: str) -> Head:
+        """Take over a shard: whoever held it can write no more."""
+        with self._database.writing() as connection:
+            row = connection.execute(select(shard).where(shard.c.shard == name)).one_or_none()
+            before = Head(name) if row is None else self._checked_head(row)
+            head = replace(before, epoch=before.epoch + 1)
+            if row is None:
+                connection.execute(insert(shard).values(_head_values(head)))
+            else:
+                connection.execute(update(shard).where(shard.c.shard == name).values(_head_values(head)))
+        return head
+
+    def commit(self, name: str, batch: Batch, expected: Head) -> Head:
+        """Write all of a batch, or nothing."""
+        head = _head_after(name, batch, expected)
+        with self._database.writing() as connection:
+            # invariant: the head's row is written first; its lock and its epoch keep every other writer out
+            self._advance_head(connection, expected, head)
+            if batch.checkpoint is not None:
+                self._advance_checkpoint(connection, head, batch.checkpoint, batch.since)
+            self._insert_entries.many(connection, batch.entries)
+            self._insert_seen.many(
+                connection, [(name, key, digest, seq) for key, (digest, seq) in batch.seen.items()]
+            )
+            self._upsert_states.many(
+                connection, [(name, customer, body) for customer, body in batch.states.items()]
+            )
+            channels = [Outbox(channel, first) for channel, first in batch.channels.items()]
+            self._new_channels.many(
+                connection,
+                [(name, box.channel, box.next_seq, box.position, box.digest(name)) for box in channels],
+            )
+            connection.execute(
+                insert(root).values(
+                    shard=name, batch=head.batch, size=head.size, root=head.root, frontier=head.frontier
+                )
+            )
+        return head
+
+    def mark_published(self, name: str, channel: str, next_seq: int, position: bytes) -> None:
+        """Advance a channel."""
+        box = Outbox(channel, next_seq, position)
+        size = select(shard.c.size).where(shard.c.shard == name).scalar_subquery()
+        change = (
+            update(outbox)
+            .where(
+                outbox.c.shard == name,
+                outbox.c.channel == channel,
+                outbox.c.next_seq <= next_seq,
+                size >= next_seq,
+            )
+            .values(next_seq=next_seq, position=position, digest=box.digest(name))
+        )
+        with self._database.writing() as connection:
+            if connection.execute(change).rowcount != 1:
+                raise LedgerError(
+                    f"channel `{channel}` of shard `{name}` cannot be set to sequence {next_seq}: there is "
+                    "no such channel, it is further already, or the ledger is not that long",
+                    code="PE709",
+                )
+
+    @staticmethod
+    def _advance_head(connection: Connection, expected: Head, head: Head) -> None:
+        change = (
+            update(shard)
+            .where(
+                shard.c.shard == expected.shard,
+                shard.c.batch == expected.batch,
+                shard.c.size == expected.size,
+                shard.c.epoch == expected.epoch,
+            )
+            .values(_head_values(head))
+        )
+        if connection.execute(change).rowcount == 1:
+            return
+        row = connection.execute(select(shard).where(shard.c.shard == expected.shard)).one_or_none()
+        found = "never claimed" if row is None else f"at batch {row.batch}, epoch {row.epoch}"
+        raise LedgerError(
+            f"another writer took over shard `{expected.shard}`: it is {found}, this one expected batch "
+            f"{expected.batch}, epoch {expected.epoch}; nothing was written. Let only one process write a "
+            "shard, then run again: it continues from the stored position",
+            code="PE701",
+        )
+
+    @staticmethod
+    def _advance_checkpoint(connection: Connection, head: Head, new: Checkpoint, since: int | None) -> None:
+        new = replace(new, epoch=head.epoch)
+        values = {
+            "offset": new.offset, "epoch": new.epoch,
+            "fingerprint": new.fingerprint, "digest": new.digest(head.shard),
+        }  # fmt: skip
+        here = and_(checkpoint.c.shard == head.shard, checkpoint.c.input == new.input)
+        stored = connection.execute(select(checkpoint.c.offset).where(here)).scalar_one_or_none()
+        if stored != since:
+            raise LedgerError(
+                f"input `{new.input}` of shard `{head.shard}` stands at {stored}, this batch was read from "
+                f"{since}; nothing was written. Run again: it continues from the stored position",
+                code="PE701",
+            )
+        if stored is None:
+            connection.execute(insert(checkpoint).values(shard=head.shard, input=new.input, **values))
+        else:
+            connection.execute(update(checkpoint).where(here).values(values))
+
+    # --- what a writer reads ---------------------------------------------------------------------
+
+    def head(self, name: str) -> Head:
+        """Where a shard stands."""
+        with self._database.reading() as connection:
+            row = connection.execute(select(shard).where(shard.c.shard == name)).one_or_none()
+        return Head(name) if row is None else self._checked_head(row)
+
+    def checkpoint(self, name: str, input_name: str) -> Checkpoint | None:
+        """Where to go on reading."""
+        for found, digest in self.checkpoint_rows(name):
+            if found.input == input_name:
+                if found.digest(name) != digest:
+                    raise _damaged("checkpoint", name)
+                return found
+        return None
+
+    def outbox(self, name: str, channel: str) -> Outbox | None:
+        """How far a channel has published."""
+        for found, digest in self.outbox_rows(name):
+            if found.channel == channel:
+                if found.digest(name) != digest:
+                    raise _damaged("outbox", name)
+                return found
+        return None
+
+    def states(self, name: str, customers: Iterable[str]) -> dict[str, bytes]:
+        """The stored states of those customers that have one."""
+        query = select(state.c.customer, state.c.body).where(
+            state.c.shard == name, state.c.customer.in_(bindparam("keys", expanding=True))
+        )
+        return dict(tuple(row) for row in self._looked_up(query, customers))
+
+    def seen(self, name: str, keys: Iterable[bytes]) -> dict[bytes, Seen]:
+        """Those keys that were accepted before."""
+        query = select(seen.c.key, seen.c.digest, seen.c.seq).where(
+            seen.c.shard == name, seen.c.key.in_(bindparam("keys", expanding=True))
+        )
+        return {key: Seen(digest, seq) for key, digest, seq in self._looked_up(query, keys)}
+
+    def unpublished(self, name: str, channel: str, kind: str, limit: int) -> list[Entry]:
+        """What a channel has not published."""
+        box = self.outbox(name, channel)
+        if box is None:
+            return []
+        query = (
+            select(entry)
+            .where(entry.c.shard == name, entry.c.seq >= box.next_seq, entry.c.kind == kind)
+            .order_by(entry.c.seq)
+            .limit(limit)
+        )
+        return [Entry(*row) for row in self._all(query)]
+
+    # --- what an auditor reads -------------------------------------------------------------------
+
+    def shards(self) -> list[str]:
+        """All shards, by name."""
+        return sorted(name for (name,) in self._all(select(shard.c.shard)))
+
+    def entries(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+        """A stretch of entries."""
+        query = select(entry).where(entry.c.shard == name, entry.c.seq >= start)
+        if stop is not None:
+            query = query.where(entry.c.seq < stop)
+        for row in self._stream(query.order_by(entry.c.seq)):
+            yield Entry(*row)
+
+    def entry(self, name: str, seq: int) -> Entry | None:
+        """One entry."""
+        found = self._all(select(entry).where(entry.c.shard == name, entry.c.seq == seq))
+        return Entry(*found[0]) if found else None
+
+    def find_decisions(self, decision_id: str) -> list[Entry]:
+        """The decisions with that id."""
+        query = select(entry).where(found_by_ref, entry.c.kind == "decision", entry.c.ref == decision_id)
+        return [Entry(*row) for row in self._all(query.order_by(entry.c.shard, entry.c.seq))]
+
+    def policy_set(self, digest: str) -> bytes | None:
+        """The body of a published policy set."""
+        query = select(entry.c.body).where(found_by_ref, entry.c.kind == "policy_set", entry.c.ref == digest)
+        found = self._all(query.order_by(entry.c.shard, entry.c.seq).limit(1))
+        return found[0][0] if found else None
+
+    def history(self, customer: str) -> Iterator[Entry]:
+        """Every event and decision of a customer."""
+        for name in self.shards():
+            query = select(entry).where(
+                found_by_customer, entry.c.customer == customer, entry.c.shard == name
+            )
+            for row in self._stream(query.order_by(entry.c.seq)):
+                yield Entry(*row)
+
+    def state_rows(self, name: str) -> Iterator[tuple[str, bytes]]:
+        """Every stored state."""
+        query = select(state.c.customer, state.c.body).where(state.c.shard == name)
+        for row in self._stream(query.order_by(state.c.customer)):
+            yield row[0], row[1]
+
+    # --- what only verification reads ------------------------------------------------------------
+
+    def strays(self) -> dict[str, list[str]]:
+        """Shard names without a head."""
+        found: dict[str, list[str]] = {}
+        heads = set(self.shards())
+        for table in metadata.sorted_tables:
+            for (name,) in self._all(select(table.c.shard).distinct()):
+                if name not in heads:
+                    found.setdefault(name, []).append(table.name)
+        return found
+
+    def head_row(self, name: str) -> tuple[Head, bytes]:
+        """The head and its stored digest."""
+        row = self._all(select(shard).where(shard.c.shard == name))[0]
+        return _head(row), row.digest
+
+    def root_rows(self, name: str) -> Iterator[Root]:
+        """Every root."""
+        query = select(root.c.batch, root.c.size, root.c.root, root.c.frontier).where(root.c.shard == name)
+        for row in self._stream(query.order_by(root.c.batch)):
+            yield Root(*row)
+
+    def checkpoint_rows(self, name: str) -> list[tuple[Checkpoint, bytes]]:
+        """Every checkpoint with its stored digest."""
+        columns = checkpoint.c
+        query = select(columns.input, columns.offset, columns.epoch, columns.fingerprint, columns.digest)
+        rows = self._all(query.where(columns.shard == name))
+        return [(Checkpoint(*row[:-1]), row[-1]) for row in rows]
+
+    def outbox_rows(self, name: str) -> list[tuple[Outbox, bytes]]:
+        """Every outbox with its stored digest."""
+        columns = outbox.c
+        query = select(columns.channel, columns.next_seq, columns.position, columns.digest)
+        rows = self._all(query.where(columns.shard == name))
+        return [(Outbox(*row[:-1]), row[-1]) for row in rows]
+
+    def seen_rows(self, name: str) -> Iterator[tuple[bytes, Seen]]:
+        """Every event key that is remembered."""
+        query = select(seen.c.key, seen.c.digest, seen.c.seq).where(seen.c.shard == name)
+        for key, digest, seq in self._stream(query):
+            yield key, Seen(digest, seq)
+
+    # --- how ---------------------------------------------------------------------------------------
+
+    def _all(self, query: Select[*tuple[Any, ...]]) -> list[Row[*tuple[Any, ...]]]:
+        with self._database.reading() as connection:
+            return list(connection.execute(query))
+
+    def _looked_up(
+        self, query: Select[*tuple[Any, ...]], keys: Iterable[Any]
+    ) -> Iterator[Row[*tuple[Any, ...]]]:
+        rest = iter(keys)
+        while part := list(islice(rest, PAGE)):
+            with self._database.reading() as connection:
+                yield from connection.execute(query, {"keys": part}).all()
+
+    def _stream(self, query: Select[*tuple[Any, ...]]) -> Iterator[Row[*tuple[Any, ...]]]:
+        with self._database.streaming() as connection:
+            yield from connection.execute(query, execution_options={"yield_per": PAGE})
+
+    @staticmethod
+    def _checked_head(row: Row[*tuple[Any, ...]]) -> Head:
+        head = _head(row)
+        if head.digest() != row.digest:
+            raise _damaged("shard", head.shard)
+        return head
+
+
+def _head(row: Row[*tuple[Any, ...]]) -> Head:
+    try:
+        counters = dict(orjson.loads(row.counters))
+    except (ValueError, TypeError):
+        counters = {}  # the digest will not fit: verify names the row
+    return Head(row.shard, row.batch, row.size, row.root, row.frontier, row.epoch, row.policy_set, counters)
+
+
+def _head_values(head: Head) -> dict[str, Any]:
+    return {
+        "shard": head.shard,
+        "batch": head.batch,
+        "size": head.size,
+        "root": head.root,
+        "frontier": head.frontier,
+        "epoch": head.epoch,
+        "policy_set": head.policy_set,
+        "counters": canonical(dict(head.counters)),
+        "digest": head.digest(),
+    }
+
+
+def _head_after(name: str, batch: Batch, expected: Head) -> Head:
+    """The head that a batch leaves; LedgerError where it does not continue the expected one."""
+    size = expected.size + len(batch.entries)
+    numbers = [each.seq for each in batch.entries]
+    tree = Tree.from_bytes(batch.frontier)
+    if (
+        numbers != list(range(expected.size, size))
+        or expected.shard != name
+        or any(each.shard != name for each in batch.entries)
+        or tree.size != size
+        or tree.root() != batch.root
+    ):
+        raise LedgerError(
+            f"the batch does not continue shard `{name}` from sequence {expected.size}: sequences, frontier "
+            "and root must follow the expected head",
+            code="PE706",
+        )
+    counters = dict(expected.counters)
+    for counter, count in batch.counters.items():
+        counters[counter] = counters.get(counter, 0) + count
+    return Head(
+        name, expected.batch + 1, size, batch.root, batch.frontier, expected.epoch, batch.policy_set, counters
+    )
+
+
+def _damaged(table: str, name: str) -> LedgerError:
+    return LedgerError(
+        f"a row of table `{table}` of shard `{name}` was changed outside of the engine; "
+        "`policyengine verify` says what else was",
+        code="PE708",
+    )
