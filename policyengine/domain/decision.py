@@ -236,6 +236,11 @@ class Decision:
         """Derived from the event's (source, id) and the entity: the same event, the same id."""
         return decision_id(self.source, self.event_id, self.entity)
 
+    @property
+    def errors(self) -> tuple[RuleTrace, ...]:
+        """The rules that could not be decided: two currencies, an overflow."""
+        return tuple(rule for rule in self.trace if rule.verdict is Verdict.ERROR)
+
     def to_json(self) -> dict[str, Json]:
         """The recorded document; ``shadow`` is in it, and is what publishing leaves out."""
         out: dict[str, Json] = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from policyengine.domain.values import Json, Value
 
@@ -38,3 +39,10 @@ class Rejection:
     raw: bytes
     source: str | None = None
     id: str | None = None
+
+
+class Record(NamedTuple):
+    """One line or message of input, and the position in the input after it."""
+
+    raw: bytes
+    offset: int

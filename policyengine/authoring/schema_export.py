@@ -1,0 +1,56 @@
+"""The JSON Schemas of our own formats, generated from the models into `schemas/`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+from pydantic import BaseModel
+
+from policyengine.domain.documents import DecisionDocument, EntryHeader, Envelope
+from policyengine.domain.policy import Policy
+from policyengine.errors import UsageError
+
+MODELS: Mapping[str, type[BaseModel]] = {
+    "policy.schema.json": Policy,
+    "decision.schema.json": DecisionDocument,
+    "entry-header.schema.json": EntryHeader,
+    "envelope.schema.json": Envelope,
+}
+
+
+def generated() -> dict[str, bytes]:
+    """File name → content."""
+    return {name: _render(model) for name, model in MODELS.items()}
+
+
+def _render(model: type[BaseModel]) -> bytes:
+    schema: dict[str, Any] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        **model.model_json_schema(by_alias=True),
+    }
+    return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def export(folder: Path) -> list[Path]:
+    """Write the schemas; the paths that changed."""
+    changed = stale(folder)
+    for path in changed:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(generated()[path.name])
+        except OSError as error:
+            message = f"cannot write {path}: {error.strerror}"
+            raise UsageError(message) from error
+    return changed
+
+
+def stale(folder: Path) -> list[Path]:
+    """Those that are missing or not what the models say now."""
+    return [
+        folder / name
+        for name, content in generated().items()
+        if not (folder / name).is_file() or (folder / name).read_bytes() != content
+    ]

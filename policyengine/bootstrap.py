@@ -1,0 +1,137 @@
+"""Settings, logging and wiring, with explicit arguments. The command line calls this, nothing below does."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+import structlog
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from structlog.typing import Processor
+
+from policyengine import __version__
+from policyengine.adapters.schemas import load_catalogue, shipped_schemas
+from policyengine.adapters.store import SqlLedgerStore
+from policyengine.authoring.check import check_folder
+from policyengine.domain.catalogue import Catalogue
+from policyengine.errors import UsageError
+from policyengine.ledger.entries import Place
+from policyengine.service.dry_run import CaseEngine
+from policyengine.service.pipeline import Pipeline
+from policyengine.service.policy_sets import PolicySet, prepare, recorded
+from policyengine.service.ports import LedgerStore
+
+
+class Settings(BaseSettings):
+    """Settings from `POLICYENGINE_*` variables; a command's options go before them.
+
+    No setting changes what is decided.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="POLICYENGINE_", extra="ignore")
+
+    ledger: str = Field("sqlite:///policyengine.db", description="database URL of the ledger")
+    rules: Path | None = Field(None, description="folder of policy files")
+    schemas: Annotated[list[Path], NoDecode] = Field(
+        default_factory=list,
+        description=f"folders of event and entity types besides the shipped ones, joined by `{os.pathsep}`",
+    )
+    shard: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the part of the ledger to write")
+    batch_size: int = Field(500, ge=1, le=100_000, description="events per transaction")
+    state_cache: int = Field(50_000, ge=1, description="customers whose state is kept in memory")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "warning", description="least important messages that are shown"
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        "auto", description="auto: for people on a terminal, JSON elsewhere"
+    )
+
+    @field_validator("schemas", mode="before")
+    @classmethod
+    def _split(cls, raw: object) -> object:
+        return [folder for folder in raw.split(os.pathsep) if folder] if isinstance(raw, str) else raw
+
+
+def read_settings() -> Settings:
+    """The settings; UsageError names each variable that is wrong."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [
+            f"POLICYENGINE_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
+            for problem in error.errors()
+        ]
+        raise UsageError("; ".join(wrong)) from error
+
+
+def configure_logging(settings: Settings) -> None:
+    """Log to stderr: JSON lines, or colours on a terminal."""
+    people = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    renderer: Processor = structlog.dev.ConsoleRenderer() if people else structlog.processors.JSONRenderer()
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[settings.log_level.upper()]
+        ),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+def catalogue_of(schemas: Sequence[Path]) -> Catalogue:
+    """The shipped event and entity types and those of a tenant's folders."""
+    return load_catalogue([shipped_schemas(), *schemas])
+
+
+def policy_set_of(rules: Path, schemas: Sequence[Path]) -> PolicySet:
+    """A folder of policies, checked and compiled; PolicyError carries every finding."""
+    return check_folder(rules, catalogue_of(schemas), prepare)
+
+
+def open_ledger(url: str, *, read_only: bool = False) -> SqlLedgerStore:
+    """The ledger's store; reading never makes one."""
+    return SqlLedgerStore(url, read_only=read_only)
+
+
+def policy_set_in_force(store: LedgerStore, shard: str) -> PolicySet:
+    """What the ledger's shard decides under; UsageError when nothing was published."""
+    digest = store.head(shard).policy_set
+    raw = store.policy_set(digest) if digest else None
+    if raw is None:
+        message = f"shard {shard} has no policy set yet; give --rules DIR"
+        raise UsageError(message)
+    return recorded(raw)
+
+
+def pipeline_of(
+    store: LedgerStore,
+    policy_set: PolicySet,
+    settings: Settings,
+    input_name: str,
+    channels: Sequence[str] = (),
+) -> Pipeline:
+    """A shard's writer for one input."""
+    return Pipeline(
+        store,
+        policy_set,
+        place=Place(settings.shard, __version__, input_name),
+        salts=os.urandom,
+        state_cache=settings.state_cache,
+        channels=channels,
+    )
+
+
+def case_engine(catalogue: Catalogue) -> CaseEngine:
+    """What runs the cases of policy files."""
+    return CaseEngine(catalogue)

@@ -1,0 +1,242 @@
+"""`verify`, `replay` and `explain`: what an auditor asks of a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import orjson
+import typer
+
+from policyengine.adapters.store import SqlLedgerStore
+from policyengine.bootstrap import open_ledger, policy_set_of
+from policyengine.cli.options import FormatOption, LedgerOption, SchemasOption, settings_with
+from policyengine.cli.output import Format, out, print_json, progress, say, table
+from policyengine.domain.decision import Verdict
+from policyengine.domain.money import Money
+from policyengine.engine.explain import explain as explain_lines
+from policyengine.engine.explain import rule_lines, why_not
+from policyengine.errors import UsageError
+from policyengine.service.counterfactual import Report, counterfactual
+from policyengine.service.history import find_decision, situation
+from policyengine.service.replay import Difference
+from policyengine.service.replay import replay as replay_shard
+from policyengine.service.step import NO_WORLD
+from policyengine.service.verification import Expected, verify_ledger
+
+UNVERIFIED = 3
+
+
+@contextmanager
+def _reading(ledger: str | None) -> Iterator[SqlLedgerStore]:
+    store = open_ledger(settings_with(ledger=ledger).ledger, read_only=True)
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def verify(
+    ledger: LedgerOption = None,
+    expect: Annotated[
+        str | None,
+        typer.Option("--expect", help="SIZE:ROOT (or SHARD:SIZE:ROOT) noted earlier: nothing before it may differ."),
+    ] = None,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Recompute every hash, root and state of a ledger, and say precisely what is wrong.
+
+    Exit code 3 when something is. Without --expect a tail that was cut off together with all its
+    traces cannot be seen: note what this prints, and expect it next time.
+    """
+    with _reading(ledger) as store:
+        shards = store.shards()
+        total = sum(store.head(shard).size for shard in shards)
+        with progress("verifying", total) as advance:
+            result = verify_ledger(store, _expected(expect, shards), progress=advance)
+    if form is Format.JSON:
+        print_json(result.to_json())
+    else:
+        for fault in result.faults[:1000]:
+            say(str(fault))
+        for shard, (size, root) in result.roots.items():
+            say(f"shard {shard}: size and root {size}:{root.hex()}")
+        faults = len(result.faults)
+        say(f"{total:,} entries verified" if not faults else f"DOES NOT VERIFY: {faults:,} faults")
+    if result.faults:
+        raise typer.Exit(UNVERIFIED)
+
+
+def _expected(text: str | None, shards: list[str]) -> Expected | None:
+    if text is None:
+        return None
+    *shard, size, root = text.split(":")
+    try:
+        if len(shard) > 1:
+            raise ValueError  # noqa: TRY301
+        expected = Expected(shard[0] if shard else _only(shards), int(size), bytes.fromhex(root))
+    except ValueError as error:
+        message = f"`{text}` is not SIZE:ROOT, as `run` and `verify` print it"
+        raise UsageError(message) from error
+    return expected
+
+
+def _only(shards: list[str]) -> str:
+    if len(shards) != 1:
+        message = f"the ledger has the shards {', '.join(shards)}; write SHARD:SIZE:ROOT"
+        raise UsageError(message)
+    return shards[0]
+
+
+def replay(
+    ledger: LedgerOption = None,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="Decide with these policies instead: what would have changed?")
+    ] = None,
+    schemas: SchemasOption = None,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Decide every entry again from the ledger alone and compare the bytes.
+
+    Exit code 1 when anything comes out otherwise. With --rules, decide counterfactually, state
+    included, and report which decisions, customers and money would have changed.
+    """
+    with _reading(ledger) as store:
+        total = sum(store.head(shard).size for shard in store.shards())
+        if rules is not None:
+            policy_set = policy_set_of(rules, settings_with(schemas=schemas).schemas)
+            with progress("deciding again", total) as advance:
+                reports = {
+                    shard: counterfactual(store, shard, policy_set, progress=advance)
+                    for shard in store.shards()
+                }
+            for shard, report in reports.items():
+                _show_report(shard, report, form)
+            return
+        different: list[Difference] = []
+        with progress("replaying", total) as advance:
+            for shard in store.shards():
+                different.extend(replay_shard(store, shard, progress=advance))
+    _show_differences(total, different, form)
+    if different:
+        raise typer.Exit(1)
+
+
+def _show_differences(total: int, different: list[Difference], form: Format) -> None:
+    if form is Format.JSON:
+        listed = [
+            {
+                "shard": one.shard,
+                "seq": one.seq,
+                "what": one.what,
+                "recorded": _parsed(one.recorded),
+                "replayed": _parsed(one.replayed),
+            }
+            for one in different
+        ]
+        print_json({"entries": total, "differences": listed})
+        return
+    for one in different:
+        say(f"shard {one.shard}, entry {one.seq}: {one.what} comes out otherwise")
+        for path, was, now in differing(_parsed(one.recorded), _parsed(one.replayed)):
+            say(f"    {path or 'whole'}: recorded {_short(was)}, replayed {_short(now)}")
+    same = f"{total:,} entries replayed: identical"
+    say(f"{len(different):,} of {total:,} entries differ" if different else same)
+
+
+def _parsed(raw: bytes) -> Any:
+    return orjson.loads(raw) if raw else None
+
+
+def differing(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """The places at which two documents differ."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in sorted({**one, **other}):
+            yield from differing(one.get(key), other.get(key), f"{path}.{key}".lstrip("."))
+    elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
+        for number, (left, right) in enumerate(zip(one, other, strict=True)):
+            yield from differing(left, right, f"{path}[{number}]")
+    elif one != other:
+        yield path, one, other
+
+
+def _short(value: Any) -> str:
+    text = orjson.dumps(value).decode()
+    return text if len(text) <= 200 else text[:200] + "…"  # noqa: PLR2004
+
+
+def _show_report(shard: str, report: Report, form: Format) -> None:
+    keys = sorted({*report.recorded_money, *report.replayed_money})
+    if form is Format.JSON:
+        money = [
+            {
+                "policy": policy,
+                "currency": currency,
+                "recorded": Money(report.recorded_money[policy, currency], currency).value,
+                "replayed": Money(report.replayed_money[policy, currency], currency).value,
+            }
+            for policy, currency in keys
+        ]
+        examples = [
+            {"decision_id": one.decision_id, "customer": one.customer, "recorded": one.recorded, "replayed": one.replayed}
+            for one in report.examples
+        ]
+        print_json(
+            {
+                "shard": shard, "events": report.events, "decisions": report.decisions,
+                "changed": report.changed, "customers": len(report.customers),
+                "refused": report.refused, "money": money, "examples": examples,
+            }
+        )  # fmt: skip
+        return
+    say(
+        f"shard {shard}: {report.changed:,} of {report.decisions:,} decisions on {report.events:,} events "
+        f"would have changed, for {len(report.customers):,} customers"
+    )
+    if report.refused:
+        say(f"{report.refused:,} recorded events are refused by these schemas")
+    made = table("Money by policy", "policy", "recorded", "would be", "difference", right=("recorded", "would be", "difference"))
+    for policy, currency in keys:
+        was, now = report.recorded_money[policy, currency], report.replayed_money[policy, currency]
+        made.add_row(policy, str(Money(was, currency)), str(Money(now, currency)), str(Money(now - was, currency)))
+    if keys:
+        out.print(made)
+    for one in report.examples:
+        say(f"  {one.decision_id} ({one.customer})")
+        for path, before, after in differing(one.recorded, one.replayed):
+            if path.split("[")[0].split(".")[0] in ("outcome", "remedies", "offers", "denials"):
+                say(f"    {path}: {_short(before)} → {_short(after)}")
+
+
+def explain(
+    decision_id: Annotated[str, typer.Argument(help="The decision's id, d-…", metavar="DECISION_ID")],
+    ledger: LedgerOption = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Why not, also for rules about other events.")
+    ] = False,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Why a customer got this, and why not something else.
+
+    Shows each condition with the value that it saw, and why each other rule did not apply.
+    """
+    with _reading(ledger) as store:
+        entry = find_decision(store, decision_id)
+        was = situation(store, entry)
+        others = why_not(was.policy_set.ruleset, was.state, NO_WORLD, was.event, was.entity)
+        rules = [rule.to_json() for rule in others if every or rule.verdict is not Verdict.EVENT]
+    document = entry.document()
+    if form is Format.JSON:
+        print_json({"decision": document, "why_not": rules, "shard": entry.shard, "seq": entry.seq})
+        return
+    for line in explain_lines(document):
+        say(line)
+    say(f"  Entry {entry.seq} of shard {entry.shard}")
+    if rules:
+        say("  Why not:")
+        for rule in rules:
+            for line in rule_lines(rule):
+                say(line)
+

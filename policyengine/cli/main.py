@@ -1,0 +1,88 @@
+"""The command `policyengine`: its commands, and what its exit codes mean.
+
+0 clean, 1 findings, 2 usage or input and output, 3 the ledger does not verify.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from policyengine import __version__
+from policyengine.bootstrap import configure_logging, read_settings
+from policyengine.cli import audit, demo, owner, stream
+from policyengine.errors import FindingsError, PolicyEngineError, VerificationError
+
+FINDINGS, USAGE, UNVERIFIED, INTERRUPTED = 1, 2, 3, 130
+
+app = typer.Typer(
+    name="policyengine",
+    help="Decides what each customer is owed when a crisis strikes, and keeps the proof.",
+    epilog="Exit codes: 0 clean, 1 findings, 2 usage or input and output, 3 the ledger does not verify.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _version(show: bool) -> None:
+    if show:
+        typer.echo(f"policyengine {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Read the settings and set up logging."""
+    del version
+    configure_logging(read_settings())
+
+
+for command in (
+    stream.run,
+    stream.decide,
+    stream.publish,
+    audit.verify,
+    audit.replay,
+    audit.explain,
+    owner.check,
+    owner.test,
+    owner.catalog,
+    owner.config,
+    demo.demo,
+):
+    app.command()(command)
+app.add_typer(owner.schema, name="schema")
+
+
+def main() -> None:
+    """Run the command line; every error of ours is told in a line, without a traceback."""
+    try:
+        app()
+    except VerificationError as error:
+        _fail(str(error), UNVERIFIED)
+    except FindingsError as error:
+        _fail(str(error), FINDINGS)
+    except PolicyEngineError as error:
+        _fail(f"error: {error}", USAGE)
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(USAGE) from None
+    except KeyboardInterrupt:
+        raise SystemExit(INTERRUPTED) from None
+
+
+def _fail(text: str, code: int) -> None:
+    typer.echo(text, err=True)
+    raise SystemExit(code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,156 @@
+"""`check`, `test`, `schema`, `catalog` and `config`: what a policy owner works with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from policyengine.adapters.schemas import shipped_schemas
+from policyengine.authoring.schema_export import export, stale
+from policyengine.bootstrap import Settings, case_engine, catalogue_of, policy_set_of, read_settings
+from policyengine.cli.options import FormatOption, SchemasOption, settings_with
+from policyengine.cli.output import Format, out, print_json, say, table
+from policyengine.domain.catalogue import Attribute, Catalogue
+from policyengine.domain.values import ValueType
+from policyengine.errors import PolicyError
+
+schema = typer.Typer(no_args_is_help=True, help="JSON Schemas of policy files, decisions and entries.")
+FolderArgument = Annotated[Path, typer.Argument(help="Folder of policy files.", metavar="DIR")]
+
+
+def check(folder: FolderArgument, schemas: SchemasOption = None, form: FormatOption = Format.HUMAN) -> None:
+    """Load a folder of policies and show everything that is wrong, with its place.
+
+    Exit code 1 when something is.
+    """
+    settings = settings_with(schemas=schemas)
+    try:
+        policy_set = policy_set_of(folder, settings.schemas)
+    except PolicyError as error:
+        if form is Format.JSON:
+            print_json({"findings": [_finding(finding) for finding in error.findings]})
+        else:
+            for finding in error.findings:
+                say(str(finding))
+            say(f"{len(error.findings)} found")
+        raise typer.Exit(1) from None
+    if form is Format.JSON:
+        print_json({"findings": [], "policy_set": policy_set.digest, "policies": len(policy_set.policies)})
+    else:
+        rules = len(policy_set.ruleset.rules)
+        say(f"{len(policy_set.policies)} policy versions, {rules} rules: nothing wrong")
+        say(f"Policy set {policy_set.digest}")
+
+
+def _finding(finding: object) -> dict[str, object]:
+    return {name: getattr(finding, name) for name in ("file", "line", "column", "code", "message", "hint")}
+
+
+def test(
+    folder: FolderArgument,
+    schemas: SchemasOption = None,
+    only: Annotated[
+        str | None, typer.Option("--only", help="Run only the cases whose name contains this.")
+    ] = None,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Run the cases beside the policies (`x.cases.yaml`): given events, expect remedies.
+
+    A failure shows what was expected, what came, and the trace. Exit code 1 when a case fails or
+    there are none.
+    """
+    from policyengine.authoring.cases import run_cases
+
+    settings = settings_with(schemas=schemas)
+    catalogue = catalogue_of(settings.schemas)
+    report = run_cases(folder, catalogue, case_engine(catalogue), only)
+    if form is Format.JSON:
+        print_json(report.to_json())
+    else:
+        for line in report.lines():
+            say(line)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+@schema.command("export")
+def schema_export(
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Where to; by default the shipped folder.")
+    ] = None,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 when a file is stale.")
+    ] = False,
+) -> None:
+    """Write the generated schemas, for editors and for whoever reads decisions."""
+    target = folder or shipped_schemas()
+    if check_only:
+        old = stale(target)
+        for path in old:
+            say(f"stale: {path}; run `policyengine schema export`")
+        if old:
+            raise typer.Exit(1)
+        say("schemas are fresh")
+        return
+    for path in export(target):
+        say(f"written: {path}")
+
+
+def catalog(
+    name: Annotated[str | None, typer.Argument(help="One event or entity type.")] = None,
+    schemas: SchemasOption = None,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Show the vocabulary: event and entity types, their properties, types and meanings."""
+    catalogue = catalogue_of(settings_with(schemas=schemas).schemas)
+    if form is Format.JSON:
+        print_json({key: value for key, value in catalogue.documents.items() if _wanted(key, name)})
+        return
+    for key, entity in sorted(catalogue.entities.items()):
+        if name in (None, key):
+            _show(f"entity {key}", entity.description, entity.attributes, key)
+    for key, event in sorted(catalogue.events.items()):
+        if name in (None, key):
+            _show(f"event {key}", event.description, event.attributes, "event")
+    _known(catalogue, name)
+
+
+def _wanted(key: str, name: str | None) -> bool:
+    return name is None or key.split("/", 1)[-1] == name
+
+
+def _known(catalogue: Catalogue, name: str | None) -> None:
+    if name is not None and name not in catalogue.events and name not in catalogue.entities:
+        from policyengine.domain.near import did_you_mean
+
+        hint = did_you_mean(name, [*catalogue.events, *catalogue.entities])
+        typer.echo(f"no event or entity type `{name}`; {hint or 'see `policyengine catalog`'}", err=True)
+        raise typer.Exit(2)
+
+
+def _show(title: str, description: str, attributes: Mapping[str, Attribute], prefix: str) -> None:
+    made = table(f"{title}: {description}", "name", "type", "meaning")
+    for attribute in attributes.values():
+        kind = attribute.type.value
+        if attribute.type is ValueType.TEXT and attribute.choices:
+            kind = " | ".join(attribute.choices)
+        if attribute.required:
+            kind += " (required)"
+        made.add_row(f"{prefix}.{attribute.name}", kind, attribute.description)
+    out.print(made)
+
+
+def config(form: FormatOption = Format.HUMAN) -> None:
+    """Show the settings in force and the variables that set them."""
+    settings = read_settings()
+    values = settings.model_dump(mode="json")
+    if form is Format.JSON:
+        print_json(values)
+        return
+    made = table("Settings", "variable", "value", "meaning")
+    for name, field in Settings.model_fields.items():
+        made.add_row(f"POLICYENGINE_{name.upper()}", str(values[name]), field.description or "")
+    out.print(made)

@@ -1,0 +1,206 @@
+"""`run`, `decide` and `publish`: from events to decisions."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from policyengine.adapters.files import JsonLinesSink, LineSource, fingerprint_of, open_events
+from policyengine.adapters.store import SqlLedgerStore
+from policyengine.bootstrap import (
+    Settings,
+    open_ledger,
+    pipeline_of,
+    policy_set_in_force,
+    policy_set_of,
+)
+from policyengine.cli.options import (
+    FormatOption,
+    LedgerOption,
+    RulesOption,
+    SchemasOption,
+    rules_of,
+    settings_with,
+)
+from policyengine.cli.output import Format, out, print_json, progress, say, table
+from policyengine.domain.events import Rejection
+from policyengine.ledger.canonical import canonical
+from policyengine.service.dry_run import dry_run
+from policyengine.service.pipeline import Pipeline, Tally
+from policyengine.service.ports import DEAD_LETTERS, DECISIONS
+from policyengine.service.relay import relay, without_shadow
+
+STDIN = "-"
+EventsOption = Annotated[
+    str, typer.Option("--events", help="File of CloudEvents, one JSON object a line; - is standard input.")
+]
+ShardOption = Annotated[str | None, typer.Option("--shard", help="The part of the ledger to write.")]
+BatchOption = Annotated[
+    int | None, typer.Option("--batch-size", min=1, max=100_000, help="Events per transaction.")
+]
+
+
+def run(
+    rules: RulesOption = None,
+    ledger: LedgerOption = None,
+    events: EventsOption = STDIN,
+    schemas: SchemasOption = None,
+    decisions: Annotated[
+        Path | None, typer.Option("--decisions", help="Publish decisions to this file, as JSON lines.")
+    ] = None,
+    dead_letters: Annotated[
+        Path | None, typer.Option("--dead-letters", help="Write what was rejected to this file, and why.")
+    ] = None,
+    shard: ShardOption = None,
+    batch_size: BatchOption = None,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Decide a stream of events into the ledger.
+
+    Goes on where an earlier run of the same file stopped, however it stopped. Without --rules, the
+    policy set that the ledger holds stays in force. Prints the ledger's size and root: note them, and
+    `verify --expect SIZE:ROOT` will tell whether anything was cut off later.
+    """
+    settings = settings_with(ledger=ledger, rules=rules, schemas=schemas, batch_size=batch_size, shard=shard)
+    policy_set = None if settings.rules is None else policy_set_of(settings.rules, settings.schemas)
+    sinks = {DECISIONS: decisions, DEAD_LETTERS: dead_letters}
+    wanted = {channel: path for channel, path in sinks.items() if path is not None}
+    with ExitStack() as stack:
+        store = open_ledger(settings.ledger)
+        stack.callback(store.close)
+        policy_set = policy_set or policy_set_in_force(store, settings.shard)
+        name = "stdin" if events == STDIN else str(Path(events).resolve())
+        writer = pipeline_of(store, policy_set, settings, name, tuple(wanted))
+        writer.publish()
+        tally = _decide_all(store, writer, settings, events, wanted)
+    _summary(settings, writer, tally, form)
+
+
+def _decide_all(
+    store: SqlLedgerStore, writer: Pipeline, settings: Settings, events: str, wanted: dict[str, Path]
+) -> Tally:
+    tally = Tally()
+    with ExitStack() as stack:
+        sinks = {}
+        for channel, path in wanted.items():
+            outbox = store.outbox(settings.shard, channel)
+            sink = JsonLinesSink(path, b"" if outbox is None else outbox.position)
+            stack.callback(sink.close)
+            sinks[channel] = sink
+        source, total = stack.enter_context(_source(store, writer, settings, events))
+        advance = stack.enter_context(progress("deciding", total))
+        for channel, sink in sinks.items():
+            relay(store, settings.shard, channel, sink)
+        for records in source.batches(settings.batch_size):
+            start = writer.offset
+            fingerprint = b"" if events == STDIN else fingerprint_of(Path(events), records[-1].offset)
+            tally.add(writer.process(records, fingerprint))
+            for channel, sink in sinks.items():
+                relay(store, settings.shard, channel, sink)
+            advance(records[-1].offset - start)
+    return tally
+
+
+@contextmanager
+def _source(
+    store: SqlLedgerStore, writer: Pipeline, settings: Settings, events: str
+) -> Iterator[tuple[LineSource, int | None]]:
+    if events == STDIN:
+        yield LineSource(sys.stdin.buffer, writer.offset), None
+        return
+    path = Path(events)
+    checkpoint = store.checkpoint(settings.shard, str(path.resolve()))
+    fingerprint = b"" if checkpoint is None else checkpoint.fingerprint
+    with open_events(path, writer.offset, fingerprint) as source:
+        yield source, path.stat().st_size - writer.offset
+
+
+def _summary(settings: Settings, writer: Pipeline, tally: Tally, form: Format) -> None:
+    head = writer.head
+    if form is Format.JSON:
+        document: dict[str, Any] = {
+            "shard": settings.shard,
+            "size": head.size,
+            "root": head.root.hex(),
+            "policy_set": head.policy_set,
+            "counts": dict(tally.counts),
+            "rejected": dict(tally.rejections),
+        }
+        print_json(document)
+        return
+    counts = table("What became of the events", "", "count", right=("count",))
+    for name in ("events", "duplicates", "rejected", "decisions", "granted", "offered", "denied", "none"):
+        counts.add_row(name, f"{tally.counts[name]:,}")
+    for code, number in sorted(tally.rejections.items()):
+        counts.add_row(f"  rejected with {code}", f"{number:,}")
+    if tally.counts["errors"]:
+        counts.add_row("rules that could not be decided", f"{tally.counts['errors']:,}")
+    out.print(counts)
+    say(f"Ledger {settings.ledger}, shard {settings.shard}")
+    say(f"Size and root: {head.size}:{head.root.hex()}")
+
+
+def decide(
+    rules: RulesOption = None,
+    events: EventsOption = STDIN,
+    schemas: SchemasOption = None,
+    form: FormatOption = Format.JSON,
+) -> None:
+    """Decide a stream without storing anything: a dry run that prints decisions as JSON lines.
+
+    What is rejected goes to standard error; the exit code is then 1.
+    """
+    settings = settings_with(rules=rules, schemas=schemas)
+    policy_set = policy_set_of(rules_of(settings), settings.schemas)
+    if form is Format.HUMAN:
+        from policyengine.engine.explain import explain
+
+        show = lambda document: say("\n".join(explain(document)) + "\n")  # noqa: E731
+    else:
+        show = lambda document: say(canonical(document).decode())  # noqa: E731
+    rejected = 0
+    with ExitStack() as stack:
+        if events == STDIN:
+            source = LineSource(sys.stdin.buffer, 0)
+        else:
+            source = stack.enter_context(open_events(Path(events), 0, b""))
+        lines = (record.raw for records in source.batches(1) for record in records)
+        for answer in dry_run(policy_set, lines):
+            if isinstance(answer, Rejection):
+                rejected += 1
+                typer.echo(f"rejected: {answer.code} {answer.reason}", err=True)
+                continue
+            for decision in answer:
+                show(without_shadow(decision.to_json()))
+    if rejected:
+        raise typer.Exit(1)
+
+
+def publish(
+    rules: RulesOption = None,
+    ledger: LedgerOption = None,
+    schemas: SchemasOption = None,
+    shard: ShardOption = None,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Record a policy set in the ledger, in full: it is in force for what is decided from then on."""
+    settings = settings_with(ledger=ledger, rules=rules, schemas=schemas, shard=shard)
+    policy_set = policy_set_of(rules_of(settings), settings.schemas)
+    store = open_ledger(settings.ledger)
+    try:
+        writer = pipeline_of(store, policy_set, settings, "publish")
+        new = writer.publish()
+    finally:
+        store.close()
+    head = writer.head
+    if form is Format.JSON:
+        print_json({"policy_set": policy_set.digest, "new": new, "size": head.size, "root": head.root.hex()})
+        return
+    word = "is in force" if new else "was in force already"
+    say(f"Policy set {policy_set.digest} {word} ({len(policy_set.policies)} policy versions)")
+    say(f"Size and root: {head.size}:{head.root.hex()}")

@@ -1,0 +1,91 @@
+"""How much of a cap is left: counted over the remedies granted before, by period.
+
+A policy's cap counts over all its rules and versions, a rule's over that rule's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from policyengine.domain.calendar import calendar_period, local_date, local_midnight
+from policyengine.domain.decision import Ref, Remedy
+from policyengine.domain.events import Event
+from policyengine.domain.money import Money
+from policyengine.domain.policy import Cap
+from policyengine.domain.state import CustomerState, RemedyRecord, to_micros
+from policyengine.engine.ruleset import PolicyVersion
+
+_DAY = 86_400_000_000  # µs
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """What is left of a cap, in grants or in money; ``text`` names the cap."""
+
+    text: str
+    count: int | None = None
+    amount: Money | None = None
+    error: str = ""
+
+
+class CapLedger:
+    """What counts towards caps for one event and entity: earlier records, and claims of now."""
+
+    def __init__(self, state: CustomerState, event: Event, ref: Ref | None) -> None:
+        self._state = state
+        self._event = event
+        self._ref = ref
+        self._time = to_micros(event.time)
+        self._now: list[tuple[str, str, list[Money]]] = []
+
+    def use(self, policy: str, rule: str, remedies: Sequence[Remedy]) -> None:
+        """Count a grant of this decision."""
+        amounts = [remedy.amount for remedy in remedies if remedy.amount is not None]
+        self._now.append((policy, rule, amounts))
+
+    def room(self, cap: Cap, policy: PolicyVersion, rule: str | None) -> Room:
+        """What is left; ``rule`` None means the policy as a whole."""
+        start, until = self._period(cap, policy)
+        records = [
+            record
+            for record in self._state.remedies
+            if record.policy == policy.id
+            and (rule is None or record.rule == rule)
+            and start <= record.time < until
+            and (cap.per == "customer" or record.entity == self._ref)
+        ]
+        now = [amounts for name, by, amounts in self._now if name == policy.id and rule in (None, by)]
+        text = cap_text(cap)
+        if cap.count is not None:
+            used = len({(record.decision, record.rule) for record in records}) + len(now)
+            return Room(text, count=cap.count - used)
+        return _money_room(text, Money.literal(cap.amount or ""), records, now)
+
+    def _period(self, cap: Cap, policy: PolicyVersion) -> tuple[int, int]:
+        if cap.period == "ever":
+            return -(2**63), 2**63
+        if cap.period.endswith(" days"):
+            return self._time - int(cap.period.split()[0]) * _DAY + 1, self._time + 1
+        day = local_date(self._event.time, policy.zone)
+        first, until = calendar_period(day, cap.period)
+        return to_micros(local_midnight(first, policy.zone)), to_micros(local_midnight(until, policy.zone))
+
+
+def _money_room(
+    text: str, limit: Money, records: Sequence[RemedyRecord], now: Sequence[Sequence[Money]]
+) -> Room:
+    spent = [record.amount for record in records if record.amount is not None]
+    spent += [amount for amounts in now for amount in amounts]
+    other = sorted({amount.currency for amount in spent} - {limit.currency})
+    if other:
+        return Room(text, error=f"PE204 {text} is in {limit.currency}, but {', '.join(other)} was granted")
+    used = sum(amount.minor for amount in spent)
+    return Room(text, amount=Money(limit.minor - used, limit.currency))
+
+
+def cap_text(cap: Cap) -> str:
+    """A cap as a person would say it: ``the cap of 2 per customer and year``."""
+    what = f"{cap.count}" if cap.count is not None else f"{cap.amount}"
+    period = {"ever": ""}.get(cap.period, f" and {cap.period}")
+    return f"the cap of {what} per {cap.per}{period}"

@@ -1,0 +1,300 @@
+"""``decide(ruleset, state, world, event)``: the decisions for one event, with their traces.
+
+Pure. Conditions and amounts are computed here; which of several remedies stand is
+engine.resolve's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import date, datetime
+from decimal import Decimal
+
+from policyengine.domain.decision import (
+    Choice,
+    ClauseResult,
+    ClauseTrace,
+    Decision,
+    Denied,
+    Offered,
+    Outcome,
+    Ref,
+    Remedy,
+    RuleTrace,
+    Verdict,
+)
+from policyengine.domain.events import Event
+from policyengine.domain.state import CustomerState, entity_of, evolve_decided
+from policyengine.domain.values import Json, Value, to_json
+from policyengine.domain.world import World
+from policyengine.engine.network_plan import holds
+from policyengine.engine.expressions import Compiled
+from policyengine.engine.facts import Facts
+from policyengine.engine.resolve import Claim, resolve
+from policyengine.engine.ruleset import (
+    CompiledOffer,
+    CompiledRemedy,
+    CompiledRule,
+    DatedParameter,
+    PolicyVersion,
+    RuleSet,
+)
+from policyengine.errors import EvaluationError, PolicyEngineError
+
+
+def decide(ruleset: RuleSet, state: CustomerState, world: World, event: Event) -> list[Decision]:
+    """Decide one event: its own entity first, then the others that rules decide on, by type and id.
+
+    ``state`` is the customer's after the event was folded in. Each decision counts towards the
+    caps of those that follow.
+    """
+    decisions = []
+    for ref in decided_entities(ruleset, state, event):
+        decision = _decide_entity(ruleset, state, world, event, ref)
+        state = evolve_decided(state, decision)
+        decisions.append(decision)
+    return decisions
+
+
+def decided_entities(ruleset: RuleSet, state: CustomerState, event: Event) -> list[Ref | None]:
+    """The event's own entity (None: the customer as such), then each that a rule is `for`."""
+    own = entity_of(event, ruleset.catalogue)
+    refs: list[Ref | None] = [own]
+    for kind in ruleset.decided_types.get(event.type, ()):
+        refs.extend(Ref(kind, key) for key in sorted(state.entities.get(kind, ())) if Ref(kind, key) != own)
+    return refs
+
+
+def candidates(ruleset: RuleSet, event: Event, ref: Ref | None, facts: Facts) -> list[int]:
+    """The numbers of the rules that the index names for an entity."""
+    own = entity_of(event, ruleset.catalogue)
+    found: list[int] = []
+    if ref == own:
+        found = ruleset.index.candidates(event.type, None, facts)
+    if ref is not None and ref.type in ruleset.decided_types.get(event.type, ()):
+        found = sorted([*found, *ruleset.index.candidates(event.type, ref.type, facts)])
+    return found
+
+
+def _decide_entity(
+    ruleset: RuleSet, state: CustomerState, world: World, event: Event, ref: Ref | None
+) -> Decision:
+    facts = ruleset.facts.build(state, world, event, ref)
+    claims: list[Claim] = []
+    for number in candidates(ruleset, event, ref, facts):
+        claim = consider(ruleset.rules[number], facts)
+        # invariant: what the trace shows does not depend on what the index lets through besides
+        if claim.verdict is Verdict.APPLIED or all(
+            holds(conjunct, facts) for conjunct in claim.rule.conjuncts
+        ):
+            claims.append(claim)
+    resolve(claims, state, event, ref)
+    return _decision(ruleset, event, ref, claims)
+
+
+def consider(rule: CompiledRule, facts: Facts) -> Claim:
+    """Confirm a candidate's conditions and compute what it would give."""
+    policy = rule.policy
+    values = with_parameters(policy, facts)
+    clauses = tuple(_trace(clause, values) for clause in rule.clauses)
+    claim = Claim(rule, clauses)
+    lost = [clause for clause in clauses if clause.result is not ClauseResult.HELD]
+    if lost:
+        worst = next((clause for clause in lost if clause.result is ClauseResult.ERROR), lost[0])
+        is_error = worst.result is ClauseResult.ERROR
+        claim.lose(Verdict.ERROR if is_error else Verdict.CONDITION, _clause_reason(worst))
+        return claim
+    anchor = facts.get(policy.window.anchor)
+    claim.enforced = _enforced(policy, anchor)
+    if not claim.enforced and policy.withhold:
+        claim.lose(Verdict.ENFORCEMENT, "the policy withholds it while it is not enforced")
+        return claim
+    try:
+        _compute(claim, values)
+    except PolicyEngineError as error:
+        claim.lose(Verdict.ERROR, str(error))
+    return claim
+
+
+def with_parameters(policy: PolicyVersion, facts: Facts) -> Facts:
+    """The facts, and the policy's parameters as they stand on the anchor's day."""
+    if not policy.fixed and not policy.dated:
+        return facts
+    values = dict(facts)
+    values.update(policy.fixed)  # type: ignore[arg-type]  # a decimal is only ever a percentage
+    anchor = facts.get(policy.window.anchor)
+    if policy.dated and isinstance(anchor, (date, datetime)):
+        day = policy.day_of(anchor)
+        for parameter in policy.dated:
+            _add_dated(values, parameter, day)
+    return values
+
+
+def _add_dated(values: Facts, parameter: DatedParameter, day: date) -> None:
+    value = parameter.on(day)
+    if value is not None:
+        values[parameter.name] = value  # type: ignore[assignment]
+
+
+def _enforced(policy: PolicyVersion, anchor: Value | None) -> bool:
+    if policy.enforced is None or not isinstance(anchor, (date, datetime)):
+        return True
+    return policy.enforced.contains(anchor)
+
+
+def _trace(clause: Compiled, values: Mapping[str, Value]) -> ClauseTrace:
+    judgement = clause.judge(values)
+    seen = {name: _json(values[name]) for name in clause.refs if name in values}
+    return ClauseTrace(clause.text, judgement.result, seen, judgement.absent, judgement.detail)
+
+
+def _json(value: Value | Decimal) -> Json:
+    return str(value) if isinstance(value, Decimal) else to_json(value)
+
+
+def _clause_reason(clause: ClauseTrace) -> str:
+    if clause.result is ClauseResult.FAILED:
+        return f"`{clause.text}` does not hold"
+    if clause.absent:
+        return f"`{clause.text}` is unknown: {', '.join(clause.absent)} absent"
+    return f"`{clause.text}` cannot be computed: {clause.detail}"
+
+
+def _compute(claim: Claim, values: Facts) -> None:
+    """Fill in remedies, offer, denial and messages; raises what an expression raises."""
+    rule = claim.rule
+    rows: Sequence[Mapping[str, Value]] = [{}]
+    if rule.table is not None:
+        rows = rule.table.match(values)
+        if not rows:
+            claim.lose(Verdict.TABLE, "no row of its table fits")
+            return
+    for row in rows:
+        seen = {**values, **row} if row else values
+        claim.remedies.extend(_remedies(rule, rule.grant, seen, enforced=claim.enforced))
+        if rule.offer is not None:
+            claim.offers.append(_offered(rule, rule.offer, seen, enforced=claim.enforced))
+        claim.message_values = seen
+    if rule.deny is not None:
+        claim.denial = Denied(rule.policy.id, rule.policy.version, rule.id, rule.deny)
+
+
+def _remedies(
+    rule: CompiledRule, specs: Sequence[CompiledRemedy], values: Facts, *, enforced: bool
+) -> Iterator[Remedy]:
+    policy = rule.policy
+    for spec in specs:
+        fields = dict(spec.literals)
+        for name, expression in spec.computed:
+            fields[name] = _field(expression, values)
+        yield Remedy(spec.kind, fields, policy.id, policy.version, rule.id, policy.basis.value, enforced)
+
+
+def _field(expression: Compiled, values: Facts) -> Value:
+    value = expression.value(values)
+    minor = getattr(value, "minor", 0)
+    if minor < 0:
+        message = f"`{expression.text}` gives {value}, which is below zero"
+        raise EvaluationError(message, code="PE223")
+    return value
+
+
+def _offered(rule: CompiledRule, offer: CompiledOffer, values: Facts, *, enforced: bool) -> Offered:
+    deadline = offer.deadline
+    if isinstance(deadline, Compiled):
+        computed = deadline.value(values)
+        if not isinstance(computed, date):
+            message = f"`{deadline.text}` is no date"
+            raise EvaluationError(message)
+        deadline = computed
+    choices = tuple(
+        Choice(
+            alternative.id,
+            tuple(_remedies(rule, alternative.remedies, values, enforced=enforced)),
+            alternative.title,
+        )
+        for alternative in offer.alternatives
+    )
+    policy = rule.policy
+    return Offered(
+        policy.id, policy.version, rule.id, policy.basis.value,
+        choices, offer.default, deadline, offer.consent,
+    )  # fmt: skip
+
+
+def _decision(ruleset: RuleSet, event: Event, ref: Ref | None, claims: Sequence[Claim]) -> Decision:
+    live = [claim for claim in claims if claim.verdict is Verdict.APPLIED and not claim.rule.shadow]
+    shadow = [claim for claim in claims if claim.verdict is Verdict.APPLIED and claim.rule.shadow]
+    remedies = tuple(remedy for claim in live for remedy in claim.remedies)
+    offers = tuple(offer for claim in live for offer in claim.offers)
+    denials = tuple(claim.denial for claim in live if claim.denial is not None)
+    messages = _messages(live)
+    return Decision(
+        source=event.source,
+        event_id=event.id,
+        event_type=event.type,
+        time=event.time,
+        customer=event.subject,
+        entity=ref,
+        outcome=_outcome(remedies, offers, denials),
+        policy_set=ruleset.digest,
+        remedies=remedies,
+        offers=offers,
+        denials=denials,
+        messages=messages,
+        shadow_remedies=tuple(remedy for claim in shadow for remedy in claim.remedies),
+        shadow_offers=tuple(offer for claim in shadow for offer in claim.offers),
+        trace=tuple(_rule_trace(claim) for claim in claims),
+    )
+
+
+def _outcome(remedies: Sequence[Remedy], offers: Sequence[Offered], denials: Sequence[Denied]) -> Outcome:
+    if remedies:
+        return Outcome.GRANTED
+    if offers:
+        return Outcome.OFFERED
+    return Outcome.DENIED if denials else Outcome.NONE
+
+
+def _rule_trace(claim: Claim) -> RuleTrace:
+    rule = claim.rule
+    return RuleTrace(
+        rule.policy.id,
+        rule.policy.version,
+        rule.id,
+        claim.verdict,
+        "; ".join(claim.because),
+        claim.clauses,
+        rule.shadow,
+    )
+
+
+def _messages(claims: Sequence[Claim]) -> dict[str, str]:
+    """By language, the texts of the rules that applied, a line each; an absent value leaves one out."""
+    lines: dict[str, list[str]] = {}
+    for claim in claims:
+        if not claim.rule.say:
+            continue
+        values = {**claim.message_values, **message_fields(claim)}
+        for language, template in claim.rule.say.items():
+            missing = [name for name in template.placeholders if name not in values]
+            if missing:
+                claim.because.append(f"message {language} left out: {', '.join(missing)} absent")
+            else:
+                lines.setdefault(language, []).append(template.fill(values))
+    return {language: "\n".join(texts) for language, texts in lines.items()}
+
+
+def message_fields(claim: Claim) -> dict[str, Value]:
+    """The remedies' fields by `kind.field`, and by `field` alone where only one remedy has it."""
+    values: dict[str, Value] = {}
+    names = [name for remedy in claim.remedies for name in remedy.values]
+    for remedy in claim.remedies:
+        for name, value in remedy.values.items():
+            values[f"{remedy.kind}.{name}"] = value
+            if names.count(name) == 1:
+                values[name] = value
+    for offer in claim.offers:
+        if offer.deadline is not None:
+            values["deadline"] = offer.deadline
+    return values

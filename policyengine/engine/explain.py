@@ -1,0 +1,169 @@
+"""A decision told to a person, from its recorded document; and why-not for rules that were no candidates.
+
+Text only; colours and tables are the command line's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from datetime import date, datetime
+from typing import Any
+
+from policyengine.domain.decision import ClauseResult, Ref, RuleTrace, Verdict
+from policyengine.domain.events import Event
+from policyengine.domain.state import CustomerState, entity_of
+from policyengine.domain.values import instant_to_json
+from policyengine.domain.world import World
+from policyengine.engine.decide import candidates, consider
+from policyengine.engine.facts import Facts
+from policyengine.engine.ruleset import CompiledRule, RuleSet
+
+_VERDICTS = {
+    Verdict.APPLIED: "applied",
+    Verdict.CONDITION: "did not apply",
+    Verdict.TABLE: "did not apply",
+    Verdict.ERROR: "could not be decided",
+    Verdict.CAP: "applied, but its cap is used up",
+    Verdict.EXCLUSIVE: "applied, but another of its group was chosen",
+    Verdict.PRIORITY: "applied, but was overruled",
+    Verdict.FLOOR: "applied, but the law's remedy stands",
+    Verdict.ENFORCEMENT: "applied, but is not enforced at that time",
+    Verdict.WINDOW: "was not in force",
+    Verdict.EVENT: "is about something else",
+}
+_CLAUSES = {
+    ClauseResult.HELD: "✓",
+    ClauseResult.FAILED: "✗",
+    ClauseResult.UNKNOWN: "?",
+    ClauseResult.ERROR: "!",
+}
+
+
+def explain(document: Mapping[str, Any]) -> Iterator[str]:
+    """The decision as lines: what, for whom, under which rule, and why the others lost."""
+    event = document["event"]
+    yield f"Decision {document['decision_id']}"
+    yield f"  On {event['time']}, {event['type']} ({event['source']}, {event['id']})"
+    entity = document["entity"]
+    about = "" if entity is None else f", {entity['type']} {entity['id']}"
+    yield f"  Customer {document['customer']}{about}"
+    yield f"  Outcome: {document['outcome']}"
+    for remedy in document["remedies"]:
+        yield f"    • {remedy_text(remedy)}"
+    for offer in document["offers"]:
+        yield from _offer_lines(offer)
+    for denial in document["denials"]:
+        yield f"    • denied: {denial['reason']}  [{_rule(denial)}]"
+    for remedy in document.get("shadow", {}).get("remedies", []):
+        yield f"    • in shadow, not published: {remedy_text(remedy)}"
+    for language, text in sorted(document["messages"].items()):
+        yield from _indented(f"  Message ({language}): ", text)
+    yield "  Why:"
+    if not document["trace"]:
+        yield "    no rule in force is about this event and these facts"
+    for rule in document["trace"]:
+        yield from rule_lines(rule)
+    yield f"  Decided under policy set {document['policy_set']}"
+
+
+def _indented(head: str, text: str) -> Iterator[str]:
+    first, *rest = text.splitlines() or [""]
+    yield head + first
+    for line in rest:
+        yield " " * len(head) + line
+
+
+def _offer_lines(offer: Mapping[str, Any]) -> Iterator[str]:
+    until = "" if offer["deadline"] is None else f" until {offer['deadline']}"
+    yield f"    • a choice{until}  [{_rule(offer)}]"
+    for choice in offer["alternatives"]:
+        default = " (unless another is chosen)" if choice["id"] == offer["default"] else ""
+        given = ", ".join(_what(remedy) for remedy in choice["remedies"])
+        yield f"        {choice['id']}{default}: {given}"
+
+
+def remedy_text(remedy: Mapping[str, Any]) -> str:
+    """One line: what is given and under which rule."""
+    unenforced = "" if remedy.get("enforced", True) else ", in effect but not enforced"
+    return f"{_what(remedy)}  [{_rule(remedy)}, {remedy['basis']}{unenforced}]"
+
+
+def _rule(part: Mapping[str, Any]) -> str:
+    return f"{part['policy']} v{part['version']}, rule {part['rule']}"
+
+
+def _what(remedy: Mapping[str, Any]) -> str:
+    skip = {"kind", "policy", "version", "rule", "basis", "enforced"}
+    fields = [f"{name} {_plain(value)}" for name, value in remedy.items() if name not in skip]
+    return f"{remedy['kind']}: {', '.join(fields)}" if fields else str(remedy["kind"])
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{value.get('value', value.get('amount'))} {value['currency']}"
+    if isinstance(value, list):
+        return " / ".join(str(item) for item in value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def rule_lines(rule: Mapping[str, Any]) -> Iterator[str]:
+    """One traced rule and its clauses with the values seen."""
+    shadow = " (shadow)" if rule.get("shadow") else ""
+    reason = f": {rule['because']}" if rule["because"] else ""
+    yield f"    {_rule(rule)}{shadow} {_VERDICTS[Verdict(rule['verdict'])]}{reason}"
+    for clause in rule["clauses"]:
+        seen = ", ".join(f"{name} = {_plain(value)}" for name, value in clause["values"].items())
+        absent = ", ".join(f"{name} is absent" for name in clause.get("absent", []))
+        facts = "; ".join(part for part in (seen, absent) if part)
+        mark = _CLAUSES[ClauseResult(clause["result"])]
+        yield f"      {mark} {clause['clause']}" + (f"   ({facts})" if facts else "")
+
+
+def why_not(
+    ruleset: RuleSet, state: CustomerState, world: World, event: Event, ref: Ref | None
+) -> Iterator[RuleTrace]:
+    """For each rule that was no candidate, the first reason why: event, window, or a condition.
+
+    ``state`` is the customer's as it was when the decision was made.
+    """
+    facts = ruleset.facts.build(state, world, event, ref)
+    named = set(candidates(ruleset, event, ref, facts))
+    for rule in ruleset.rules:
+        if rule.number not in named:
+            yield _not_named(ruleset, rule, facts, event, ref)
+
+
+def _not_named(
+    ruleset: RuleSet, rule: CompiledRule, facts: Facts, event: Event, ref: Ref | None
+) -> RuleTrace:
+    policy = rule.policy
+    if event.type not in rule.event_types:
+        return _trace(rule, Verdict.EVENT, f"it is about {' and '.join(rule.event_types)}")
+    if rule.entity is not None and (ref is None or ref.type != rule.entity):
+        return _trace(rule, Verdict.EVENT, f"it is decided for each {rule.entity}")
+    if rule.entity is None and ref != entity_of(event, ruleset.catalogue):
+        return _trace(rule, Verdict.EVENT, "it is decided for the event's own entity")
+    anchor = facts.get(policy.window.anchor)
+    if not isinstance(anchor, (date, datetime)):
+        return _trace(rule, Verdict.WINDOW, f"its anchor {policy.window.anchor} is absent")
+    if not policy.window.contains(anchor):
+        return _trace(rule, Verdict.WINDOW, _window_reason(policy.window.start, policy.window.until, anchor))
+    claim = consider(rule, facts)
+    return RuleTrace(
+        policy.id, policy.version, rule.id, claim.verdict, "; ".join(claim.because), claim.clauses
+    )
+
+
+def _window_reason(start: date, until: date | None, anchor: date) -> str:
+    end = "" if until is None else f" until before {_moment(until)}"
+    return f"in force from {_moment(start)}{end}, asked on {_moment(anchor)}"
+
+
+def _moment(at: date) -> str:
+    return instant_to_json(at) if isinstance(at, datetime) else at.isoformat()
+
+
+def _trace(rule: CompiledRule, verdict: Verdict, because: str) -> RuleTrace:
+    return RuleTrace(rule.policy.id, rule.policy.version, rule.id, verdict, because, (), rule.shadow)

@@ -1,0 +1,145 @@
+"""The compiled shapes: what a policy set is once every expression has been checked.
+
+Built by engine.compile; used by engine.decide and engine.explain.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from decimal import Decimal
+from zoneinfo import ZoneInfo
+
+from policyengine.domain.calendar import local_date
+from policyengine.domain.catalogue import Catalogue
+from policyengine.domain.policy import Basis, Cap, Exclusive
+from policyengine.domain.values import Value
+from policyengine.engine.conjuncts import Conjunct
+from policyengine.engine.expressions import Compiled
+from policyengine.engine.facts import FactBuilder
+from policyengine.engine.match import Index
+from policyengine.engine.messages import Template
+from policyengine.engine.tables import CompiledTable
+
+Parameter = Value | Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """Half-open [start, until) on an anchor; both in the anchor's own type."""
+
+    anchor: str
+    start: date | datetime
+    until: date | datetime | None
+
+    def contains(self, at: date | datetime) -> bool:
+        """Whether the anchor's value falls in it."""
+        return self.start <= at and (self.until is None or at < self.until)
+
+
+@dataclass(frozen=True, slots=True)
+class DatedParameter:
+    """A parameter's values, each from its day on; without a day, always."""
+
+    name: str
+    starts: tuple[date, ...]
+    values: tuple[Parameter, ...]
+
+    def on(self, day: date) -> Parameter | None:
+        """The value that applies on ``day``; None before the first."""
+        at = bisect_right(self.starts, day) - 1
+        return None if at < 0 else self.values[at]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRemedy:
+    """A remedy's kind, its literal fields, and those still to be computed."""
+
+    kind: str
+    literals: Mapping[str, Value]
+    computed: tuple[tuple[str, Compiled], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledAlternative:
+    """One alternative of an offer."""
+
+    id: str
+    title: Mapping[str, str]
+    remedies: tuple[CompiledRemedy, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledOffer:
+    """An offer; its deadline is a date or an expression that gives one."""
+
+    alternatives: tuple[CompiledAlternative, ...]
+    default: str | None
+    deadline: Compiled | date | None
+    consent: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyVersion:
+    """What the rules of one file share."""
+
+    id: str
+    version: int
+    basis: Basis
+    zone: ZoneInfo
+    currency: str | None
+    window: Window
+    enforced: Window | None
+    withhold: bool
+    fixed: Mapping[str, Parameter]  # `param.x` → value, where it never changes
+    dated: tuple[DatedParameter, ...]
+    cap: Cap | None
+
+    def day_of(self, anchor: date | datetime) -> date:
+        """The civil day of an anchor's value in the policy's time zone."""
+        return local_date(anchor, self.zone) if isinstance(anchor, datetime) else anchor
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledRule:
+    """One rule of one version; ``number`` is its place in the sorted set."""
+
+    number: int
+    policy: PolicyVersion
+    id: str
+    priority: int
+    event_types: tuple[str, ...]
+    entity: str | None
+    clauses: tuple[Compiled, ...]
+    conjuncts: tuple[Conjunct, ...]
+    table: CompiledTable | None
+    grant: tuple[CompiledRemedy, ...]
+    deny: str | None
+    offer: CompiledOffer | None
+    say: Mapping[str, Template]
+    exclusive: Exclusive | None
+    cap: Cap | None
+    shadow: bool
+
+    @property
+    def order(self) -> tuple[int, str, str]:
+        """Who comes first among several: priority, then policy and rule by name."""
+        return (-self.priority, self.policy.id, self.id)
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSet:
+    """A policy set ready to decide with; ``digest`` names it in every decision."""
+
+    digest: str
+    catalogue: Catalogue
+    rules: tuple[CompiledRule, ...]
+    index: Index
+    facts: FactBuilder
+    decided_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def close(self) -> None:
+        """Free the index's network."""
+        self.index.close()

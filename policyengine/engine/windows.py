@@ -1,0 +1,123 @@
+"""When a version governs: its window on its anchor, its dated parameters, and no two at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from itertools import pairwise
+
+from policyengine.domain.calendar import local_midnight
+from policyengine.domain.money import Money
+from policyengine.domain.policy import Effective, Enforced, Policy
+from policyengine.domain.policy_types import Day
+from policyengine.domain.state import to_micros
+from policyengine.domain.values import ValueType
+from policyengine.engine.conjuncts import Conjunct
+from policyengine.engine.expressions import DECIMAL, ParameterType
+from policyengine.engine.faults import Report
+from policyengine.engine.ruleset import DatedParameter, Parameter, PolicyVersion, Window
+from policyengine.errors import MoneyError
+
+_DAY_ZERO = date(1970, 1, 1).toordinal()
+
+
+def anchor_window(policy: Policy, span: Effective | Enforced, anchor: str, kind: ValueType) -> Window:
+    """A window in the anchor's own type: days for a date, UTC instants for an instant."""
+    start = _bound(policy, span.from_, kind)
+    until = None if span.until is None else _bound(policy, span.until, kind)
+    return Window(anchor, start, until)
+
+
+def _bound(policy: Policy, day: Day, kind: ValueType) -> date | datetime:
+    if isinstance(day, datetime):
+        aware = day if day.tzinfo is not None else day.replace(tzinfo=policy.zone)
+        return aware.astimezone(policy.zone).date() if kind is ValueType.DATE else aware.astimezone(UTC)
+    return day if kind is ValueType.DATE else local_midnight(day, policy.zone)
+
+
+def window_conjuncts(window: Window) -> tuple[Conjunct, ...]:
+    """The window as the index knows it."""
+    conjuncts = [Conjunct(window.anchor, ">=", _index_bound(window.start))]
+    if window.until is not None:
+        conjuncts.append(Conjunct(window.anchor, "<", _index_bound(window.until)))
+    return tuple(conjuncts)
+
+
+def _index_bound(bound: date | datetime) -> int:
+    return to_micros(bound) if isinstance(bound, datetime) else bound.toordinal() - _DAY_ZERO
+
+
+def check_overlaps(versions: Iterable[tuple[int, PolicyVersion]], report: Report) -> None:
+    """Exactly one version governs: PE050 for windows that overlap, PE051 for different anchors."""
+    by_id: dict[str, list[tuple[int, PolicyVersion]]] = {}
+    for number, version in versions:
+        by_id.setdefault(version.id, []).append((number, version))
+    for same in by_id.values():
+        _check_one_policy(same, report)
+
+
+def _check_one_policy(same: Sequence[tuple[int, PolicyVersion]], report: Report) -> None:
+    first = same[0][1]
+    for number, version in same[1:]:
+        if version.window.anchor != first.window.anchor:
+            text = (
+                f"version {version.version} is anchored by `{version.window.anchor}` and version "
+                f"{first.version} by `{first.window.anchor}`: both could govern one event"
+            )
+            report.add(number, ("effective",), "PE051", text, "use the same `by` in all versions")
+            return
+    ordered = sorted(same, key=lambda item: (item[1].window.start, item[1].version))
+    for (_, earlier), (number, later) in pairwise(ordered):
+        until = earlier.window.until
+        if until is None or later.window.start < until:
+            text = f"version {later.version} and version {earlier.version} of `{later.id}` overlap"
+            hint = f"let version {earlier.version} end with `until: {_written(later)}`"
+            report.add(number, ("effective", "from"), "PE050", text, hint)
+
+
+def _written(version: PolicyVersion) -> str:
+    return version.day_of(version.window.start).isoformat()
+
+
+def read_parameters(
+    policy: Policy, number: int, report: Report
+) -> tuple[dict[str, ParameterType], dict[str, Parameter], tuple[DatedParameter, ...]]:
+    """Types by name, fixed values by `param.` name, and dated ones."""
+    types: dict[str, ParameterType] = {}
+    fixed: dict[str, Parameter] = {}
+    dated: list[DatedParameter] = []
+    for name, raw in policy.parameters.items():
+        values = raw if isinstance(raw, dict) else {None: raw}
+        read = {day: _parameter(value) for day, value in values.items()}
+        kinds = {kind for kind, _ in read.values()}
+        if len(kinds) != 1:
+            text = f"parameter `{name}` has values of several types: {', '.join(sorted(kinds))}"
+            report.add(number, ("parameters", name), "PE055", text, "give all its values one type")
+            continue
+        (types[name],) = kinds
+        if not isinstance(raw, dict):
+            fixed[f"param.{name}"] = read[None][1]
+        else:
+            days = sorted(raw)
+            dated.append(DatedParameter(f"param.{name}", tuple(days), tuple(read[day][1] for day in days)))
+    return types, fixed, tuple(dated)
+
+
+def _parameter(raw: object) -> tuple[ParameterType, Parameter]:
+    match raw:
+        case bool():
+            return ValueType.FLAG, raw
+        case int():
+            return ValueType.INTEGER, raw
+        case Decimal():
+            return DECIMAL, raw
+        case date():
+            return ValueType.DATE, raw
+        case list():
+            return ValueType.TEXTS, tuple(str(item) for item in raw)
+    text = str(raw)
+    try:
+        return ValueType.MONEY, Money.literal(text)
+    except MoneyError:
+        return ValueType.TEXT, text
