@@ -173,7 +173,7 @@ def calendar_period(day: date, period: Period) -> tuple[date, date]:
         case "day":
             return day, day + _ONE_DAY
     message = f"unknown period `{period}`; write year, month, week or day"
-    raise CalendarError(message, code="PE213")
+    raise CalendarError(message, code="PE214")
 
 
 @cache

@@ -18,8 +18,12 @@ from policyengine.errors import MoneyError
 
 # invariant: canonical JSON holds integers exactly only up to 2^53 - 1 (RFC 8785, RFC 7493)
 MAX_EXACT = 2**53 - 1
-_AMOUNT = re.compile(r"-?(?:0|[1-9][0-9]{0,17})(?:\.[0-9]{1,6})?", re.ASCII)
+_AMOUNT = re.compile(r"(-?(?:0|[1-9][0-9]{0,17}))(?:\.([0-9]{1,6}))?", re.ASCII)
 _LITERAL = re.compile(r"(-?[0-9.]+) ?([A-Z]{3})", re.ASCII)
+# CLDR counts the decimals that people write; ISO 4217 gives these currencies more
+_ISO_DIGITS = dict.fromkeys(
+    ("AFN", "ALL", "IRR", "KPW", "LAK", "LBP", "MGA", "MMK", "RSD", "SOS", "SYP", "YER"), 2
+) | {"IQD": 3}
 
 
 class Rounding(StrEnum):
@@ -57,6 +61,8 @@ def currency_digits(currency: str) -> int:
     if currency not in get_global("all_currencies"):
         message = f"unknown currency `{currency}`; write an ISO 4217 code such as ILS"
         raise MoneyError(message, code="PE201")
+    if currency in _ISO_DIGITS:
+        return _ISO_DIGITS[currency]
     fractions = get_global("currency_fractions")
     return int(fractions.get(currency, fractions["DEFAULT"])[0])
 
@@ -72,15 +78,15 @@ class Money:
     def parse(cls, amount: str, currency: str) -> Money:
         """Read a decimal string; MoneyError PE202 if malformed, PE203 for too many decimals."""
         digits = currency_digits(currency)
-        if not _AMOUNT.fullmatch(amount):
+        match = _AMOUNT.fullmatch(amount)
+        if match is None:
             message = f"`{amount}` is not an amount; write a decimal string such as 12.50"
             raise MoneyError(message, code="PE202")
-        scaled = Decimal(amount).scaleb(digits)
-        minor = int(scaled)
-        if minor != scaled:
+        decimals = match[2] or ""
+        if len(decimals) > digits:
             message = f"`{amount}` has more decimals than {currency} allows ({digits})"
             raise MoneyError(message, code="PE203")
-        return cls(_in_range(minor), currency)
+        return cls(_in_range(int(match[1] + decimals.ljust(digits, "0"))), currency)
 
     @classmethod
     def literal(cls, text: str) -> Money:
