@@ -228,10 +228,10 @@ def _event(
         scope = "customer"
     entity, key = document.get("x-entity"), document.get("x-key")
     owner = entities.get(entity) if isinstance(entity, str) else None
-    if entity is not None and owner is None:
-        _unknown_entity(report, ("x-entity",), entity, entities)
     if owner is None:
-        if entity is None:
+        if "x-entity" in document:
+            _unknown_entity(report, ("x-entity",), entity, entities)
+        else:
             _check_without_entity(report, document)
         return EventType(name, str(document.get("description", "")), attributes, Scope(scope))
     _check_key(report, document, owner, attributes)
@@ -275,11 +275,11 @@ def _check_key(
         hint = f"name the property that holds the id of the {owner.type.name}"
         report.add(("x-entity",), "PE016", "`x-key` is missing", hint)
         return
-    if key not in mapping(document.get("properties")):
+    if not isinstance(key, str) or key not in mapping(document.get("properties")):
         hint = did_you_mean(str(key), attributes)
         report.add(("x-key",), "PE016", f"`x-key` names no property: `{shorten(str(key))}`", hint)
         return
-    attribute = attributes.get(str(key))
+    attribute = attributes.get(key)
     if attribute is not None and (attribute.type is not ValueType.TEXT or not attribute.required):
         hint = "make it a string and list it in `required`"
         report.add(("x-key",), "PE016", f"the key `{attribute.name}` must be a required string", hint)
@@ -351,7 +351,9 @@ def _check_references(reading: _Reading, sources: Iterable[Source]) -> None:
     for source in sources:
         report = Report(source.name)
         for name, spec in mapping(mapping(source.document).get("properties")).items():
-            target = mapping(spec).get("x-ref")
-            if target is not None and (not isinstance(target, str) or target not in reading.entities):
+            if "x-ref" not in mapping(spec):
+                continue
+            target = mapping(spec)["x-ref"]
+            if not isinstance(target, str) or target not in reading.entities:
                 _unknown_entity(report, ("properties", name, "x-ref"), target, reading.entities)
         reading.faults.extend(report.faults)
