@@ -302,6 +302,9 @@ AnyRemedy = Annotated[
     | Signal,
     Field(discriminator="kind"),
 ]
+REMEDY_KINDS: Mapping[str, type[RemedySpec]] = {
+    get_args(model.model_fields["kind"].annotation)[0]: model for model in RemedySpec.__subclasses__()
+}
 # Remedies that pay or promise money: what `best` compares, and what statutory floors protect.
 MONEY_KINDS = frozenset({"refund", "credit", "compensation", "reverse_charge"})
 
