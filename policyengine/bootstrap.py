@@ -135,3 +135,8 @@ def pipeline_of(
 def case_engine(catalogue: Catalogue) -> CaseEngine:
     """What runs the cases of policy files."""
     return CaseEngine(catalogue)
+
+
+def shipped_rules() -> Path:
+    """The policy packs that come with the engine."""
+    return shipped_schemas().parent / "rules"

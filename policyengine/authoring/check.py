@@ -6,11 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from policyengine.authoring.load import LoadedFolder, load_policies
+from policyengine.authoring.load import read_policies
 from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.policy import Policy
-from policyengine.engine.faults import CompileError, Fault
-from policyengine.errors import Finding, PolicyError
+from policyengine.engine.faults import CompileError
+from policyengine.errors import PolicyError
 
 Prepared = TypeVar("Prepared")
 
@@ -19,18 +19,15 @@ def check_folder(
     folder: Path, catalogue: Catalogue, prepare: Callable[[Sequence[Policy], Catalogue], Prepared]
 ) -> Prepared:
     """Load and compile a folder with ``prepare``; PolicyError carries every finding, sorted."""
-    loaded = load_policies(folder)
+    loaded = read_policies(folder)
+    findings = list(loaded.findings)
+    if not loaded.policies:
+        raise PolicyError(findings)
     try:
-        prepared = prepare(loaded.policies, catalogue)
+        prepared = prepare(loaded.models, catalogue)
     except CompileError as error:
-        findings = [*loaded.findings, *(_located(loaded, fault) for fault in error.faults)]
-    else:
-        findings = loaded.findings
+        findings += loaded.findings_of(error.faults)
+        raise PolicyError(sorted(findings)) from error
     if findings:
-        raise PolicyError(sorted(findings))
+        raise PolicyError(findings)
     return prepared
-
-
-def _located(loaded: LoadedFolder, fault: Fault) -> Finding:
-    line, column = loaded.locate(fault.policy, fault.path, fault.offset)
-    return Finding(loaded.files[fault.policy], line, column, fault.code, fault.message, fault.hint)

@@ -42,7 +42,9 @@ def verify(
     ledger: LedgerOption = None,
     expect: Annotated[
         str | None,
-        typer.Option("--expect", help="SIZE:ROOT (or SHARD:SIZE:ROOT) noted earlier: nothing before it may differ."),
+        typer.Option(
+            "--expect", help="SIZE:ROOT (or SHARD:SIZE:ROOT) noted earlier: nothing before it may differ."
+        ),
     ] = None,
     form: FormatOption = Format.HUMAN,
 ) -> None:
@@ -93,7 +95,8 @@ def _only(shards: list[str]) -> str:
 def replay(
     ledger: LedgerOption = None,
     rules: Annotated[
-        Path | None, typer.Option("--rules", help="Decide with these policies instead: what would have changed?")
+        Path | None,
+        typer.Option("--rules", help="Decide with these policies instead: what would have changed?"),
     ] = None,
     schemas: SchemasOption = None,
     form: FormatOption = Format.HUMAN,
@@ -180,7 +183,12 @@ def _show_report(shard: str, report: Report, form: Format) -> None:
             for policy, currency in keys
         ]
         examples = [
-            {"decision_id": one.decision_id, "customer": one.customer, "recorded": one.recorded, "replayed": one.replayed}
+            {
+                "decision_id": one.decision_id,
+                "customer": one.customer,
+                "recorded": one.recorded,
+                "replayed": one.replayed,
+            }
             for one in report.examples
         ]
         print_json(
@@ -197,10 +205,19 @@ def _show_report(shard: str, report: Report, form: Format) -> None:
     )
     if report.refused:
         say(f"{report.refused:,} recorded events are refused by these schemas")
-    made = table("Money by policy", "policy", "recorded", "would be", "difference", right=("recorded", "would be", "difference"))
+    made = table(
+        "Money by policy",
+        "policy",
+        "recorded",
+        "would be",
+        "difference",
+        right=("recorded", "would be", "difference"),
+    )
     for policy, currency in keys:
         was, now = report.recorded_money[policy, currency], report.replayed_money[policy, currency]
-        made.add_row(policy, str(Money(was, currency)), str(Money(now, currency)), str(Money(now - was, currency)))
+        made.add_row(
+            policy, str(Money(was, currency)), str(Money(now, currency)), str(Money(now - was, currency))
+        )
     if keys:
         out.print(made)
     for one in report.examples:
@@ -213,9 +230,7 @@ def _show_report(shard: str, report: Report, form: Format) -> None:
 def explain(
     decision_id: Annotated[str, typer.Argument(help="The decision's id, d-…", metavar="DECISION_ID")],
     ledger: LedgerOption = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="Why not, also for rules about other events.")
-    ] = False,
+    every: Annotated[bool, typer.Option("--all", help="Why not, also for rules about other events.")] = False,
     form: FormatOption = Format.HUMAN,
 ) -> None:
     """Why a customer got this, and why not something else.
@@ -239,4 +254,3 @@ def explain(
         for rule in rules:
             for line in rule_lines(rule):
                 say(line)
-

@@ -29,6 +29,7 @@ from policyengine.cli.options import (
 )
 from policyengine.cli.output import Format, out, print_json, progress, say, table
 from policyengine.domain.events import Rejection
+from policyengine.engine.explain import explain
 from policyengine.ledger.canonical import canonical
 from policyengine.service.dry_run import dry_run
 from policyengine.service.pipeline import Pipeline, Tally
@@ -157,12 +158,6 @@ def decide(
     """
     settings = settings_with(rules=rules, schemas=schemas)
     policy_set = policy_set_of(rules_of(settings), settings.schemas)
-    if form is Format.HUMAN:
-        from policyengine.engine.explain import explain
-
-        show = lambda document: say("\n".join(explain(document)) + "\n")  # noqa: E731
-    else:
-        show = lambda document: say(canonical(document).decode())  # noqa: E731
     rejected = 0
     with ExitStack() as stack:
         if events == STDIN:
@@ -176,9 +171,16 @@ def decide(
                 typer.echo(f"rejected: {answer.code} {answer.reason}", err=True)
                 continue
             for decision in answer:
-                show(without_shadow(decision.to_json()))
+                _show(without_shadow(decision.to_json()), form)
     if rejected:
         raise typer.Exit(1)
+
+
+def _show(document: dict[str, Any], form: Format) -> None:
+    if form is Format.HUMAN:
+        say("\n".join(explain(document)) + "\n")
+    else:
+        say(canonical(document).decode())
 
 
 def publish(

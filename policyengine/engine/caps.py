@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
-from policyengine.domain.calendar import calendar_period, local_date, local_midnight
+from policyengine.domain.calendar import Period, calendar_period, local_date, local_midnight
 from policyengine.domain.decision import Ref, Remedy
 from policyengine.domain.events import Event
 from policyengine.domain.money import Money
@@ -68,7 +69,7 @@ class CapLedger:
         if cap.period.endswith(" days"):
             return self._time - int(cap.period.split()[0]) * _DAY + 1, self._time + 1
         day = local_date(self._event.time, policy.zone)
-        first, until = calendar_period(day, cap.period)
+        first, until = calendar_period(day, cast("Period", cap.period))
         return to_micros(local_midnight(first, policy.zone)), to_micros(local_midnight(until, policy.zone))
 
 

@@ -15,7 +15,7 @@ from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy import CrisisScope, Offer, Policy, Rule
 from policyengine.domain.remedies import RemedySpec, expression_fields
 from policyengine.domain.values import Value, ValueType
-from policyengine.engine.expressions import Compiled, ExpressionError, ParameterType, Language
+from policyengine.engine.expressions import Compiled, ExpressionError, Language, ParameterType
 from policyengine.engine.facts import FactBuilder
 from policyengine.engine.faults import CompileError, Path, Report
 from policyengine.engine.match import Index, IndexedRule
@@ -249,7 +249,8 @@ class _PolicyCompiler:
     def _remedy(self, language: Language, spec: Any, path: Path) -> CompiledRemedy:
         literals: dict[str, Value] = {}
         computed: list[tuple[str, Compiled]] = []
-        marked = expression_fields(type(spec))
+        model: type[RemedySpec] = type(spec)
+        marked = expression_fields(model)
         for name, raw in spec.model_dump(by_alias=True, exclude_none=True).items():
             if name == "kind":
                 continue
@@ -279,9 +280,7 @@ class _PolicyCompiler:
             deadline = offer.deadline
         return CompiledOffer(alternatives, offer.default, deadline, offer.consent)
 
-    def _say(
-        self, rule: Rule, known: Mapping[str, ValueType | None], path: Path
-    ) -> dict[str, Template]:
+    def _say(self, rule: Rule, known: Mapping[str, ValueType | None], path: Path) -> dict[str, Template]:
         templates: dict[str, Template] = {}
         for tag, text in rule.say.items():
             try:

@@ -27,9 +27,9 @@ from policyengine.domain.events import Event
 from policyengine.domain.state import CustomerState, entity_of, evolve_decided
 from policyengine.domain.values import Json, Value, to_json
 from policyengine.domain.world import World
-from policyengine.engine.network_plan import holds
 from policyengine.engine.expressions import Compiled
 from policyengine.engine.facts import Facts
+from policyengine.engine.network_plan import holds
 from policyengine.engine.resolve import Claim, resolve
 from policyengine.engine.ruleset import (
     CompiledOffer,

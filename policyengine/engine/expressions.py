@@ -22,7 +22,7 @@ from policyengine.engine.operators import MATCHES
 from policyengine.engine.syntax import ExpressionError, Problem, Syntax, parse
 from policyengine.engine.tree import Apply, Attribute, Const, Node, Present, walk
 from policyengine.engine.units import DECIMAL as DECIMAL_UNIT
-from policyengine.engine.units import Kind, Scope, Unit, unit_of
+from policyengine.engine.units import Kind, Scope, unit_of
 from policyengine.engine.vocabulary import Vocabulary
 from policyengine.errors import EvaluationError, PolicyEngineError
 
@@ -171,7 +171,11 @@ def _currencies(tree: Node) -> tuple[str, ...]:
 
 
 class Language:
-    """What one policy version's expressions may say: its names, currency, rounding and zone."""
+    """What one policy version's expressions may say: its names, currency, rounding and zone.
+
+    With ``native_conditions`` C++ CEL judges every condition of built-ins alone; without, only
+    those with `matches`. The results are the same.
+    """
 
     def __init__(
         self,
@@ -182,6 +186,7 @@ class Language:
         currency: str | None,
         rounding: Rounding,
         zone: ZoneInfo,
+        native_conditions: bool = True,
     ) -> None:
         units = {name: unit_of(term.type) for name, term in vocabulary.terms.items()}
         for name, given in parameters.items():
@@ -190,9 +195,15 @@ class Language:
         choices = {name: term.choices for name, term in vocabulary.terms.items() if term.choices}
         self._scope = Scope(units, choices, vocabulary.notes, currency)
         self._settings = Settings(rounding, zone)
+        self._native = native_conditions
+
+    @property
+    def currency(self) -> str | None:
+        """The policy's currency."""
+        return self._scope.currency
 
     def compile(self, source: str, expect: ValueType | None) -> Compiled:
-        """Check everything that can be checked before there are facts; ExpressionError if wrong.
+        """Check everything that can be checked before there are facts; ExpressionError if faulty.
 
         With ``expect`` None any type is welcome that the catalogue knows.
         """
@@ -246,30 +257,23 @@ class Language:
 
     def _runner(self, source: str, tree: Node, called: set[str]) -> Run:
         """C++ CEL for conditions of built-ins alone, our own closure for everything else."""
-        units: dict[str, Unit] = {node.name: node.unit for node in walk(tree) if isinstance(node, Attribute)}
-        present = {
-            node.name: self._scope.units[node.name] for node in walk(tree) if isinstance(node, Present)
-        }
-        expression = native.compile_native(source, {**present, **units}, called)
-        plain = called <= {MATCHES}
-        if MATCHES in called and not (plain and tree.unit.kind is Kind.FLAG):
-            hint = "give it a condition of its own"
-            problem = Problem("PE036", "`matches` cannot stand beside money or calendar functions", hint, 0)
-            raise ExpressionError((problem,))
-        if (
-            plain
-            and tree.unit.kind is Kind.FLAG
-            and Kind.DECIMAL not in {unit.kind for unit in units.values()}
-        ):
-            return native.runner(expression, units)
+        read = {node.name: node.unit for node in walk(tree) if isinstance(node, Attribute)}
+        asked = {node.name for node in walk(tree) if isinstance(node, Present)}
+        declared = read | {name: self._scope.units[name] for name in asked}
+        expression = native.compile_native(source, declared, called)
+        condition = tree.unit.kind is Kind.FLAG and called <= {MATCHES}
+        if condition and (self._native or MATCHES in called):
+            return native.runner(expression, read)
+        if MATCHES in called:
+            raise ExpressionError((complaints.alone(MATCHES),))
         return closure(tree, self._settings)
 
 
 def _wrong_patterns(tree: Node) -> list[Problem]:
-    problems = []
-    for node in walk(tree):
-        if isinstance(node, Apply) and node.function == MATCHES and isinstance(node.arguments[1], Const):
-            fault = native.check_pattern(node.arguments[1].value)
-            if fault:
-                problems.append(Problem("PE037", "the pattern is faulty", fault, node.arguments[1].offset))
-    return problems
+    return [
+        complaints.faulty_pattern(fault, pattern.offset)
+        for node in walk(tree)
+        if isinstance(node, Apply) and node.function == MATCHES
+        for pattern in node.arguments[1:]
+        if isinstance(pattern, Const) and (fault := native.check_pattern(pattern.value))
+    ]
