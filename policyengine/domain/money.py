@@ -41,18 +41,25 @@ def round_fraction(value: Fraction, rounding: Rounding) -> int:
     >>> round_fraction(Fraction(5, 2), Rounding.HALF_UP), round_fraction(Fraction(5, 2), Rounding.HALF_EVEN)
     (3, 2)
     """
-    sign = -1 if value < 0 else 1
-    whole, rest = divmod(abs(value.numerator), value.denominator)
+    return round_ratio(value.numerator, value.denominator, rounding)
+
+
+def round_ratio(numerator: int, denominator: int, rounding: Rounding) -> int:
+    """``round_fraction`` of ``numerator / denominator``, which need not be in lowest terms.
+
+    The denominator is above zero.
+    """
+    whole, rest = divmod(abs(numerator), denominator)
     twice = 2 * rest
     up = (
         (rounding is Rounding.UP and rest > 0)
-        or (rounding is Rounding.HALF_UP and twice >= value.denominator)
+        or (rounding is Rounding.HALF_UP and twice >= denominator)
         or (
             rounding is Rounding.HALF_EVEN
-            and (twice > value.denominator or (twice == value.denominator and whole % 2 == 1))
+            and (twice > denominator or (twice == denominator and whole % 2 == 1))
         )
     )
-    return sign * (whole + up)
+    return -(whole + up) if numerator < 0 else whole + up
 
 
 @cache

@@ -102,22 +102,23 @@ class Checker:
         return _broken(syntax.offset)
 
     def _call(self, syntax: Call, local: Mapping[str, Unit]) -> Node:
-        name, offset = syntax.function, syntax.offset
-        if name in _CONSTRUCTORS and syntax.target is None:
+        if syntax.target is None and syntax.function in _CONSTRUCTORS:
             return self._construct(syntax)
-        if name == "present" and syntax.target is None:
+        if syntax.target is None and syntax.function == "present":
             return self._present(syntax, local)
         if not self._known(syntax):
-            return _broken(offset)
+            return _broken(syntax.offset)
         asked = syntax.arguments if syntax.target is None else (syntax.target, *syntax.arguments)
-        arguments = tuple(self.check(argument, local) for argument in asked)
-        units = tuple(argument.unit for argument in arguments)
+        return self._apply(syntax, tuple(self.check(argument, local) for argument in asked))
+
+    def _apply(self, syntax: Call, arguments: tuple[Node, ...]) -> Node:
+        name, offset = syntax.function, syntax.offset
         if name in _LOGIC:
             self._need_flags(name, arguments)
             return Apply(FLAG, name, arguments, offset)
         if name == CHOOSE:
             return self._choose(arguments, offset)
-        result = self._result(syntax, arguments, units)
+        result = self._result(syntax, arguments)
         if result is None:
             return _broken(offset)
         self._look_closer(name, arguments)
@@ -139,9 +140,10 @@ class Checker:
             self.problems.append(complaints.unknown_function(syntax))
         return known
 
-    def _result(self, syntax: Call, arguments: tuple[Node, ...], units: tuple[Unit, ...]) -> Unit | None:
+    def _result(self, syntax: Call, arguments: tuple[Node, ...]) -> Unit | None:
         """The unit of the result, or None after a complaint, or where an argument is wrong already."""
         name = syntax.function
+        units = tuple(argument.unit for argument in arguments)
         if any(unit.kind is Kind.ANYTHING for unit in units):
             return None
         if syntax.target is None and name in FUNCTIONS:

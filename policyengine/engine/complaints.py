@@ -5,6 +5,7 @@ Lower case, no full stop, user input in backticks. Faults are found in engine.ch
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -32,7 +33,9 @@ _VERBS = {
     CHOOSE: "gives {0} or {1}",
 }
 _SIGNS = {AND: "&&", OR: "||", NOT: "!", CHOOSE: "?"}
+_ALIKE = frozenset({*operators.COMPARISONS, *operators.EQUALITIES, "_+_", "_-_", "@in", CHOOSE})
 _LIBRARY = frozenset({"int", "uint", "double", "bool", "bytes", "dyn", "type"})  # CEL's, unused here
+_UNQUOTED = {Kind.INTEGER: re.compile(r"-?[0-9]+"), Kind.FLAG: re.compile("true|false")}
 _MOST = 8  # names that a hint lists
 
 
@@ -106,12 +109,14 @@ def _repair(name: str, arguments: tuple[Node, ...], currency: str | None) -> str
     if name in ("_/_", "_%_") and arguments[0].unit.kind is Kind.MONEY:
         return f"write prorate({_source(arguments[0])}, 1, {_source(arguments[1])})"
     if name in ("_+_", "_-_") and arguments[0].unit.kind is Kind.DATE:
+        days = _source(arguments[1]) if arguments[1].unit.kind is Kind.INTEGER else "days"
         sign = "-" if name == "_-_" else ""
-        return f"write add_days({_source(arguments[0])}, {sign}days)"
+        return f"write add_days({_source(arguments[0])}, {sign}{days})"
     if name == "@in" and arguments[1].unit.kind is Kind.TEXT:
         return f"write {_source(arguments[1])}.contains({_source(arguments[0])})"
-    if len(arguments) == 2:  # noqa: PLR2004
-        return _pair(arguments[0], arguments[1], currency) or _pair(arguments[1], arguments[0], currency)
+    if name in _ALIKE:
+        first, second = arguments
+        return _pair(first, second, currency) or _pair(second, first, currency)
     return ""
 
 
@@ -130,20 +135,20 @@ def _plain(kind: Kind, currency: str | None) -> str:
 def as_literal(kind: Kind, value: Any, currency: str | None) -> str:
     """How a bare text or number is written where ``kind`` is wanted, or the empty string."""
     text = str(value).strip()
-    match kind:
-        case Kind.MONEY if money_literal(text) is not None:
-            return f'write money("{text}")'
-        case Kind.MONEY if money_literal(f"{text} {currency or 'ILS'}") is not None:
-            return f'write money("{text} {currency or "ILS"}")'
-        case Kind.DATE if date_literal(text) is not None:
-            return f'write date("{text}")'
-        case Kind.INSTANT if date_literal(text) is not None:
-            return f'write timestamp("{text}T00:00:00Z")'
-        case Kind.INTEGER if text.lstrip("-").isdecimal() and isinstance(value, str):
-            return f"write {text} without quotes"
-        case Kind.FLAG if text in ("true", "false") and isinstance(value, str):
-            return f"write {text} without quotes"
-    return ""
+    own = currency or "ILS"
+    day = date_literal(text)
+    written = ""
+    if kind is Kind.MONEY and money_literal(text) is not None:
+        written = f'money("{text}")'
+    elif kind is Kind.MONEY and money_literal(f"{text} {own}") is not None:
+        written = f'money("{text} {own}")'
+    elif kind is Kind.DATE and day is not None:
+        written = f'date("{text}")'
+    elif kind is Kind.INSTANT and day is not None:
+        written = f'timestamp("{text}T00:00:00Z")'
+    elif isinstance(value, str) and kind in _UNQUOTED and _UNQUOTED[kind].fullmatch(text):
+        written = f"{text} without quotes"
+    return f"write {written}" if written else ""
 
 
 def _source(node: Node) -> str:
@@ -231,3 +236,21 @@ def unexpected(expect: ValueType, unit: Unit, hint: str) -> Problem:
     if expect is ValueType.FLAG:
         return Problem("PE032", f"a condition is true or false, but this is {unit.words}", hint, 0)
     return Problem("PE032", f"{wanted} is wanted here, but this is {unit.words}", hint, 0)
+
+
+def other_currency(literal: Const, wanted: str, *, policy: bool) -> Problem:
+    """A money literal in another currency than the policy's, or than the literal before it."""
+    where = "the policy counts in" if policy else "the money before it is in"
+    message = f"money in {literal.currency}, but {where} {wanted}"
+    return Problem("PE035", message, "use one currency", literal.offset)
+
+
+def faulty_pattern(fault: str, offset: int) -> Problem:
+    """A regular expression that RE2 refuses."""
+    return Problem("PE037", "the pattern of `matches` is faulty", fault, offset)
+
+
+def alone(function: str) -> Problem:
+    """A function that C++ CEL alone computes, beside one that it does not have."""
+    message = f"`{function}` cannot stand beside functions of money or dates, nor in an amount"
+    return Problem("PE036", message, "give it a condition of its own", 0)

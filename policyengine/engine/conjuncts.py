@@ -52,24 +52,32 @@ def conjuncts(node: Node) -> tuple[Conjunct, ...]:
 
 
 def _clause(node: Node) -> list[Conjunct]:
-    match node:
-        case Attribute(unit=unit, name=name) if unit.kind is Kind.FLAG and _is_fact(node):
-            return [Conjunct(name, "==", True)]
-        case Apply(function=function, arguments=(Attribute(name=name) as only,)) if function == NOT:
-            return [Conjunct(name, "==", False)] if _is_fact(only) else []
-        case Apply(function="@in", arguments=(Attribute() as attribute, Items(items=items))):
+    if isinstance(node, Attribute):
+        return _flag(node, is_set=True)
+    return _applied(node.function, node.arguments) if isinstance(node, Apply) else []
+
+
+def _applied(function: str, arguments: tuple[Node, ...]) -> list[Conjunct]:
+    match function, arguments:
+        case (name, (Attribute() as only,)) if name == NOT:
+            return _flag(only, is_set=False)
+        case ("@in", (Attribute() as attribute, Items(items=items))):
             return _one_of(attribute, items)
-        case Apply(function="between", arguments=(Attribute() as attribute, low, high)):
+        case ("between", (Attribute() as attribute, low, high)):
             return _compare(attribute, ">=", low) + _compare(attribute, "<=", high)
-        case Apply(function=function, arguments=(Attribute() as attribute, Const() as value)) if (
-            function in _OPERATORS
-        ):
-            return _compare(attribute, _OPERATORS[function], value)
-        case Apply(function=function, arguments=(Const() as value, Attribute() as attribute)) if (
-            function in _OPERATORS
-        ):
-            return _compare(attribute, _TURNED[_OPERATORS[function]], value)
+        case (name, (first, second)) if name in _OPERATORS:
+            return _either_way(first, _OPERATORS[name], second)
     return []
+
+
+def _flag(attribute: Attribute, *, is_set: bool) -> list[Conjunct]:
+    return [Conjunct(attribute.name, "==", is_set)] if _is_fact(attribute) else []
+
+
+def _either_way(first: Node, operator: Comparison, second: Node) -> list[Conjunct]:
+    if isinstance(first, Attribute):
+        return _compare(first, operator, second)
+    return _compare(second, _TURNED[operator], first) if isinstance(second, Attribute) else []
 
 
 def _is_fact(attribute: Attribute) -> bool:

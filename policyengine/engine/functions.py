@@ -16,7 +16,7 @@ from zoneinfo import ZoneInfo
 from cel_expr_python import cel
 
 from policyengine.domain import calendar
-from policyengine.domain.money import Rounding, round_fraction
+from policyengine.domain.money import Rounding, round_ratio
 from policyengine.engine.units import ANYTHING, DATE, DECIMAL, FLAG, INSTANT, INTEGER, MONEY, TEXT, Unit
 from policyengine.errors import EvaluationError
 
@@ -76,7 +76,9 @@ def _percent(settings: Settings) -> Implementation:
     rounding = settings.rounding
 
     def percent(of: int, percentage: int | Fraction) -> int:
-        return bounded(round_fraction(Fraction(of * percentage, 100), rounding))
+        if isinstance(percentage, int):
+            return bounded(round_ratio(of * percentage, 100, rounding))
+        return bounded(round_ratio(of * percentage.numerator, 100 * percentage.denominator, rounding))
 
     return percent
 
@@ -87,7 +89,8 @@ def _prorate(settings: Settings) -> Implementation:
     def prorate(amount: int, part: int, whole: int) -> int:
         if whole == 0:
             raise EvaluationError("`prorate` divides by zero: its whole is 0", code="PE222")
-        return bounded(round_fraction(Fraction(amount * part, whole), rounding))
+        share = amount * part if whole > 0 else -amount * part
+        return bounded(round_ratio(share, abs(whole), rounding))
 
     return prorate
 
@@ -95,7 +98,7 @@ def _prorate(settings: Settings) -> Implementation:
 def _round_to(amount: int, step: int) -> int:
     if step <= 0:
         raise EvaluationError("`round_to` needs a step above zero", code="PE222")
-    return bounded(round_fraction(Fraction(amount, step), Rounding.HALF_UP) * step)
+    return bounded(round_ratio(amount, step, Rounding.HALF_UP) * step)
 
 
 def _clamp(value: Any, low: Any, high: Any) -> Any:

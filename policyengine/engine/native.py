@@ -30,9 +30,8 @@ def _environment(variables: tuple[tuple[str, Unit], ...], functions: frozenset[s
 
 def compile_native(source: str, units: Mapping[str, Unit], called: Iterable[str]) -> Any:
     """Compile with these variables alone; ExpressionError PE032 where C++ CEL sees a mistake."""
-    environment = _environment(
-        tuple(sorted(units.items(), key=_by_name)), frozenset(called).intersection(FUNCTIONS)
-    )
+    variables = tuple(sorted(units.items(), key=_by_name))
+    environment = _environment(variables, frozenset(called).intersection(FUNCTIONS))
     try:
         return environment.compile(source)
     except RuntimeError as error:

@@ -140,13 +140,14 @@ def parse(source: str) -> Syntax:
         parsed.ParseFromString(envelope.value)
     except DecodeError as error:
         raise _too_large("the expression is nested too deeply") from error
-    return _Reader(parsed.source_info.positions).read(parsed.expr)
+    return _Reader(source, parsed.source_info.positions).read(parsed.expr)
 
 
 class _Reader:
     """protobuf → dataclasses, with each node's place."""
 
-    def __init__(self, positions: Any) -> None:
+    def __init__(self, source: str, positions: Any) -> None:
+        self._source = source
         self._positions = positions
 
     def read(self, expr: Any) -> Syntax:
@@ -166,6 +167,9 @@ class _Reader:
         if expr.HasField("call_expr"):
             call = expr.call_expr
             target = self.read(call.target) if call.HasField("target") else None
+            start = offset - len(call.function)  # CEL's place of a call is its parenthesis
+            if self._source[max(start, 0) : offset] == call.function:
+                offset = start
             return Call(call.function, target, tuple(self.read(item) for item in call.args), offset)
         if expr.HasField("list_expr"):
             return ListOf(tuple(self.read(item) for item in expr.list_expr.elements), offset)
