@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from hashlib import sha256
+from typing import NamedTuple
 
 from policyengine.domain.money import Money
 from policyengine.domain.values import Json, Value, instant_to_json, to_json
@@ -49,8 +50,7 @@ class Verdict(StrEnum):
     EVENT = "event"  # only in why-not: another event type or entity
 
 
-@dataclass(frozen=True, slots=True)
-class Ref:
+class Ref(NamedTuple):
     """An entity: its type and id."""
 
     type: str
@@ -61,8 +61,7 @@ class Ref:
         return {"type": self.type, "id": self.id}
 
 
-@dataclass(frozen=True, slots=True)
-class Remedy:
+class Remedy(NamedTuple):
     """A computed remedy: its kind's fields as values, and the rule it comes from."""
 
     kind: str
@@ -141,8 +140,7 @@ class Offered:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Denied:
+class Denied(NamedTuple):
     """A refusal and its reason."""
 
     policy: str
@@ -160,8 +158,7 @@ class Denied:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class ClauseTrace:
+class ClauseTrace(NamedTuple):
     """One condition with the values it saw; ``absent`` names what was missing."""
 
     text: str
@@ -184,8 +181,7 @@ class ClauseTrace:
         return out
 
 
-@dataclass(frozen=True, slots=True)
-class RuleTrace:
+class RuleTrace(NamedTuple):
     """What became of one candidate rule."""
 
     policy: str
@@ -213,8 +209,12 @@ class RuleTrace:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer for one event and one entity (None: the customer as such)."""
+    """The answer for one event and one entity (None: the customer as such).
 
+    ``decision_id`` is derived from the event's (source, id) and the entity: see ``decision_id``.
+    """
+
+    decision_id: str
     source: str
     event_id: str
     event_type: str
@@ -230,11 +230,6 @@ class Decision:
     shadow_remedies: tuple[Remedy, ...] = ()
     shadow_offers: tuple[Offered, ...] = ()
     trace: tuple[RuleTrace, ...] = ()
-
-    @property
-    def decision_id(self) -> str:
-        """Derived from the event's (source, id) and the entity: the same event, the same id."""
-        return decision_id(self.source, self.event_id, self.entity)
 
     @property
     def errors(self) -> tuple[RuleTrace, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.decision import Decision, Ref
@@ -30,16 +30,14 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-@dataclass(frozen=True, slots=True)
-class Entity:
+class Entity(NamedTuple):
     """Attributes of a booking, a membership … and when (µs) the event that set each happened."""
 
     values: Mapping[str, Value]
     times: Mapping[str, int]
 
 
-@dataclass(frozen=True, slots=True)
-class RemedyRecord:
+class RemedyRecord(NamedTuple):
     """A remedy granted or offered before: what caps, explanations and reviews need."""
 
     policy: str

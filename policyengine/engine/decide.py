@@ -22,6 +22,7 @@ from policyengine.domain.decision import (
     Remedy,
     RuleTrace,
     Verdict,
+    decision_id,
 )
 from policyengine.domain.events import Event
 from policyengine.domain.state import CustomerState, entity_of, evolve_decided
@@ -48,11 +49,11 @@ def decide(ruleset: RuleSet, state: CustomerState, world: World, event: Event) -
     ``state`` is the customer's after the event was folded in. Each decision counts towards the
     caps of those that follow.
     """
-    decisions = []
+    decisions: list[Decision] = []
     for ref in decided_entities(ruleset, state, event):
-        decision = _decide_entity(ruleset, state, world, event, ref)
-        state = evolve_decided(state, decision)
-        decisions.append(decision)
+        if decisions:
+            state = evolve_decided(state, decisions[-1])
+        decisions.append(_decide_entity(ruleset, state, world, event, ref))
     return decisions
 
 
@@ -230,6 +231,7 @@ def _decision(ruleset: RuleSet, event: Event, ref: Ref | None, claims: Sequence[
     denials = tuple(claim.denial for claim in live if claim.denial is not None)
     messages = _messages(live)
     return Decision(
+        decision_id=decision_id(event.source, event.id, ref),
         source=event.source,
         event_id=event.id,
         event_type=event.type,

@@ -8,7 +8,7 @@ Shadow claims are settled among themselves and never touch the others.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from policyengine.domain.decision import ClauseTrace, Denied, Offered, Ref, Remedy, Verdict
 from policyengine.domain.events import Event
@@ -144,7 +144,7 @@ def _reduced(remedies: Sequence[Remedy], by: Money) -> list[Remedy]:
         rest -= taken
         if amount.minor > taken:
             smaller = Money(amount.minor - taken, amount.currency)
-            kept.append(replace(remedy, values={**remedy.values, "amount": smaller}))
+            kept.append(remedy._replace(values={**remedy.values, "amount": smaller}))
     return kept[::-1]
 
 
