@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from itertools import product
+from typing import Any
 
 from policyengine.domain.money import MAX_EXACT, Money
 from policyengine.domain.values import Value
@@ -34,6 +35,9 @@ _ORDER: Mapping[str, Callable[[str | int, str | int], bool]] = {
 }
 
 
+Encoder = Mapping[type, Callable[[Any], str]]
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """Everything about the rules of one event type and entity type.
@@ -44,16 +48,27 @@ class Plan:
 
     always: tuple[Entry, ...]
     shards: tuple[tuple[Leaf, ...], ...]
-    encoders: tuple[tuple[str, Callable[[Value], str]], ...]
+    encoders: tuple[tuple[str, Encoder], ...]
 
     def fact(self, facts: Mapping[str, Value]) -> str:
         """The fact as JSON members, each with a comma before it."""
         parts: list[str] = []
-        for name, encode in self.encoders:
+        for name, encoder in self.encoders:
             value = facts.get(name)
             if value is not None:
+                encode = encoder.get(value.__class__) or _inherited(encoder, value)
                 parts.append(encode(value))
         return "".join(parts)
+
+
+def _inherited(encoder: Encoder, value: Value) -> Callable[[Any], str]:
+    """The encoder of a subclass's value, such as a StrEnum's."""
+    return next(encoder[kind] for kind in value.__class__.__mro__ if kind in encoder)
+
+
+def _microseconds(value: datetime) -> int:
+    since = value - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def index_value(value: Value) -> str | int | bool | None:
@@ -63,8 +78,7 @@ def index_value(value: Value) -> str | int | bool | None:
     if isinstance(value, Money):
         return value.minor
     if isinstance(value, datetime):
-        since = value - _EPOCH
-        return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
+        return _microseconds(value)
     if isinstance(value, date):
         return value.toordinal() - _EPOCH_DAY
     return None
@@ -191,27 +205,25 @@ class _Attribute:
             self.money[currency] = _Amount(amount, other)
         return self.money[currency]
 
-    def encoder(self) -> Callable[[Value], str]:
-        """What makes this attribute's part of a fact."""
+    def encoder(self) -> Encoder:
+        """What makes this attribute's part of a fact, by the class of its value."""
         texts, other_text = self._text_fragments()
-        numbers, flags = self.number_lists.fragments(), self._flag_fragments()
-        number = f',"{self.number}":' if self.number else None
-        money = self._money_encoder()
+        flags, members = self._flag_fragments(), self.number_lists.fragments()
+        number = f',"{self.number}":' if self.number else ""
 
-        def encode(value: Value) -> str:
-            if isinstance(value, str):
-                return texts.get(value, other_text)
-            if isinstance(value, bool):
-                return flags[value]
-            if isinstance(value, Money):
-                return money(value)
-            seen = index_value(value)
-            if seen is None:
-                return ""
-            member = numbers.get(seen, "") if numbers else ""
-            return f"{number}{seen}{member}" if number else member
+        def whole(value: int) -> str:
+            member = members.get(value, "")
+            return f"{number}{value}{member}" if number else member
 
-        return encode
+        return {
+            str: lambda value: texts.get(value, other_text),
+            bool: flags.__getitem__,
+            int: whole,
+            Money: self._money_encoder(),
+            datetime: lambda value: whole(_microseconds(value)),
+            date: lambda value: whole(value.toordinal() - _EPOCH_DAY),
+            tuple: lambda _: "",
+        }
 
     def _text_fragments(self) -> tuple[dict[str, str], str]:
         members = self.text_lists.fragments()

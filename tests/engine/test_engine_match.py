@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 from datetime import UTC, date, datetime
+from enum import StrEnum
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -216,6 +217,14 @@ def test_dates_are_days_and_instants_are_microseconds_since_1970() -> None:
     assert found(rules, booking__on=date(1970, 3, 2)) == [1]
     assert found(rules, event__time=datetime(1970, 3, 2, 0, 0, 1, 5, tzinfo=UTC)) == [2]
     assert found(rules, event__time=datetime(1969, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)) == [3]
+
+
+class Tier(StrEnum):
+    GOLD = "gold"
+
+
+def test_a_value_of_a_subclass_is_what_its_class_inherits_from() -> None:
+    assert found([rule(1, Conjunct("membership.tier", "==", "gold"))], membership__tier=Tier.GOLD) == [1]
 
 
 def test_a_list_of_texts_is_not_indexed() -> None:
