@@ -1,9 +1,8 @@
 """At the door: the bytes of one event → ``Event`` | ``Rejection``, strict and quick; never raises.
 
-The envelope is checked here by hand, because a type checked and converted in one pass costs a
-fraction of a generic model: the `cloudevents` package parses into an object of its own, keeps floats
-and duplicate keys, and takes a time without a zone. In the tests it is the oracle instead: every
-event accepted here is one of theirs. Values are domain.properties', reading files an adapter's.
+The envelope is checked here by hand. The `cloudevents` package would keep floats and duplicate keys,
+take a time without a zone, and give an event without id or time a random one and the clock's. In the
+tests it is the oracle instead: every event accepted here is one of theirs.
 """
 
 from __future__ import annotations
