@@ -14,11 +14,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, create_engine, event, exc, inspect, make_url
+from sqlalchemy import Connection, Engine, Insert, create_engine, event, exc, inspect, make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.expression import Executable
 
 from policyengine.adapters import tables
 from policyengine.errors import LedgerError, PolicyEngineError, UsageError
@@ -46,7 +45,7 @@ _FORBIDDEN = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"
 class Statement:
     """SQL compiled once, run with plain tuples: half the cost of a Core insert per row."""
 
-    def __init__(self, statement: Executable, engine: Engine) -> None:
+    def __init__(self, statement: Insert, engine: Engine) -> None:
         compiled = statement.compile(dialect=engine.dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - narrows the type, never false
         self._sql = str(compiled)

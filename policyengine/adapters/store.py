@@ -11,7 +11,7 @@ from itertools import islice
 from typing import Any, Self
 
 import orjson
-from sqlalchemy import Connection, Row, Select, and_, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from policyengine.adapters.database import Database, Statement
@@ -24,14 +24,13 @@ from policyengine.adapters.tables import (
     outbox,
     root,
     seen,
-    shard,
     state,
 )
+from policyengine.adapters.tables import shard as head_table
 from policyengine.errors import LedgerError
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Entry
-from policyengine.ledger.merkle import Tree
-from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Root, Seen
+from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Root, Seen, follow
 
 PAGE = 500  # rows read at a time, keys asked for at a time
 
@@ -69,21 +68,23 @@ class SqlLedgerStore:
 
     # --- writing ---------------------------------------------------------------------------------
 
-    def claim(self, name: str) -> Head:
+    def claim(self, shard: str) -> Head:
         """Take over a shard: whoever held it can write no more."""
         with self._database.writing() as connection:
-            row = connection.execute(select(shard).where(shard.c.shard == name)).one_or_none()
-            before = Head(name) if row is None else self._checked_head(row)
+            row = connection.execute(select(head_table).where(head_table.c.shard == shard)).one_or_none()
+            before = Head(shard) if row is None else self._checked_head(row)
             head = replace(before, epoch=before.epoch + 1)
             if row is None:
-                connection.execute(insert(shard).values(_head_values(head)))
+                connection.execute(insert(head_table).values(_head_values(head)))
             else:
-                connection.execute(update(shard).where(shard.c.shard == name).values(_head_values(head)))
+                connection.execute(
+                    update(head_table).where(head_table.c.shard == shard).values(_head_values(head))
+                )
         return head
 
-    def commit(self, name: str, batch: Batch, expected: Head) -> Head:
+    def commit(self, shard: str, batch: Batch, expected: Head) -> Head:
         """Write all of a batch, or nothing."""
-        head = _head_after(name, batch, expected)
+        head = follow(expected, shard, batch)
         with self._database.writing() as connection:
             # invariant: the head's row is written first; its lock and its epoch keep every other writer out
             self._advance_head(connection, expected, head)
@@ -91,41 +92,41 @@ class SqlLedgerStore:
                 self._advance_checkpoint(connection, head, batch.checkpoint, batch.since)
             self._insert_entries.many(connection, batch.entries)
             self._insert_seen.many(
-                connection, [(name, key, digest, seq) for key, (digest, seq) in batch.seen.items()]
+                connection, [(shard, key, digest, seq) for key, (digest, seq) in batch.seen.items()]
             )
             self._upsert_states.many(
-                connection, [(name, customer, body) for customer, body in batch.states.items()]
+                connection, [(shard, customer, body) for customer, body in batch.states.items()]
             )
             channels = [Outbox(channel, first) for channel, first in batch.channels.items()]
             self._new_channels.many(
                 connection,
-                [(name, box.channel, box.next_seq, box.position, box.digest(name)) for box in channels],
+                [(shard, box.channel, box.next_seq, box.position, box.digest(shard)) for box in channels],
             )
             connection.execute(
                 insert(root).values(
-                    shard=name, batch=head.batch, size=head.size, root=head.root, frontier=head.frontier
+                    shard=shard, batch=head.batch, size=head.size, root=head.root, frontier=head.frontier
                 )
             )
         return head
 
-    def mark_published(self, name: str, channel: str, next_seq: int, position: bytes) -> None:
+    def mark_published(self, shard: str, channel: str, next_seq: int, position: bytes) -> None:
         """Advance a channel."""
         box = Outbox(channel, next_seq, position)
-        size = select(shard.c.size).where(shard.c.shard == name).scalar_subquery()
+        size = select(head_table.c.size).where(head_table.c.shard == shard).scalar_subquery()
         change = (
             update(outbox)
             .where(
-                outbox.c.shard == name,
+                outbox.c.shard == shard,
                 outbox.c.channel == channel,
                 outbox.c.next_seq <= next_seq,
                 size >= next_seq,
             )
-            .values(next_seq=next_seq, position=position, digest=box.digest(name))
+            .values(next_seq=next_seq, position=position, digest=box.digest(shard))
         )
         with self._database.writing() as connection:
             if connection.execute(change).rowcount != 1:
                 raise LedgerError(
-                    f"channel `{channel}` of shard `{name}` cannot be set to sequence {next_seq}: there is "
+                    f"channel `{channel}` of shard `{shard}` cannot be set to sequence {next_seq}: there is "
                     "no such channel, it is further already, or the ledger is not that long",
                     code="PE709",
                 )
@@ -133,18 +134,18 @@ class SqlLedgerStore:
     @staticmethod
     def _advance_head(connection: Connection, expected: Head, head: Head) -> None:
         change = (
-            update(shard)
+            update(head_table)
             .where(
-                shard.c.shard == expected.shard,
-                shard.c.batch == expected.batch,
-                shard.c.size == expected.size,
-                shard.c.epoch == expected.epoch,
+                head_table.c.shard == expected.shard,
+                head_table.c.batch == expected.batch,
+                head_table.c.size == expected.size,
+                head_table.c.epoch == expected.epoch,
             )
             .values(_head_values(head))
         )
         if connection.execute(change).rowcount == 1:
             return
-        row = connection.execute(select(shard).where(shard.c.shard == expected.shard)).one_or_none()
+        row = connection.execute(select(head_table).where(head_table.c.shard == expected.shard)).one_or_none()
         found = "never claimed" if row is None else f"at batch {row.batch}, epoch {row.epoch}"
         raise LedgerError(
             f"another writer took over shard `{expected.shard}`: it is {found}, this one expected batch "
@@ -175,52 +176,52 @@ class SqlLedgerStore:
 
     # --- what a writer reads ---------------------------------------------------------------------
 
-    def head(self, name: str) -> Head:
+    def head(self, shard: str) -> Head:
         """Where a shard stands."""
         with self._database.reading() as connection:
-            row = connection.execute(select(shard).where(shard.c.shard == name)).one_or_none()
-        return Head(name) if row is None else self._checked_head(row)
+            row = connection.execute(select(head_table).where(head_table.c.shard == shard)).one_or_none()
+        return Head(shard) if row is None else self._checked_head(row)
 
-    def checkpoint(self, name: str, input_name: str) -> Checkpoint | None:
+    def checkpoint(self, shard: str, input_name: str) -> Checkpoint | None:
         """Where to go on reading."""
-        for found, digest in self.checkpoint_rows(name):
+        for found, digest in self.checkpoint_rows(shard):
             if found.input == input_name:
-                if found.digest(name) != digest:
-                    raise _damaged("checkpoint", name)
+                if found.digest(shard) != digest:
+                    raise _damaged("checkpoint", shard)
                 return found
         return None
 
-    def outbox(self, name: str, channel: str) -> Outbox | None:
+    def outbox(self, shard: str, channel: str) -> Outbox | None:
         """How far a channel has published."""
-        for found, digest in self.outbox_rows(name):
+        for found, digest in self.outbox_rows(shard):
             if found.channel == channel:
-                if found.digest(name) != digest:
-                    raise _damaged("outbox", name)
+                if found.digest(shard) != digest:
+                    raise _damaged("outbox", shard)
                 return found
         return None
 
-    def states(self, name: str, customers: Iterable[str]) -> dict[str, bytes]:
+    def states(self, shard: str, customers: Iterable[str]) -> dict[str, bytes]:
         """The stored states of those customers that have one."""
         query = select(state.c.customer, state.c.body).where(
-            state.c.shard == name, state.c.customer.in_(bindparam("keys", expanding=True))
+            state.c.shard == shard, state.c.customer.in_(bindparam("keys", expanding=True))
         )
         return dict(tuple(row) for row in self._looked_up(query, customers))
 
-    def seen(self, name: str, keys: Iterable[bytes]) -> dict[bytes, Seen]:
+    def seen(self, shard: str, keys: Iterable[bytes]) -> dict[bytes, Seen]:
         """Those keys that were accepted before."""
         query = select(seen.c.key, seen.c.digest, seen.c.seq).where(
-            seen.c.shard == name, seen.c.key.in_(bindparam("keys", expanding=True))
+            seen.c.shard == shard, seen.c.key.in_(bindparam("keys", expanding=True))
         )
         return {key: Seen(digest, seq) for key, digest, seq in self._looked_up(query, keys)}
 
-    def unpublished(self, name: str, channel: str, kind: str, limit: int) -> list[Entry]:
+    def unpublished(self, shard: str, channel: str, kind: str, limit: int) -> list[Entry]:
         """What a channel has not published."""
-        box = self.outbox(name, channel)
+        box = self.outbox(shard, channel)
         if box is None:
             return []
         query = (
             select(entry)
-            .where(entry.c.shard == name, entry.c.seq >= box.next_seq, entry.c.kind == kind)
+            .where(entry.c.shard == shard, entry.c.seq >= box.next_seq, entry.c.kind == kind)
             .order_by(entry.c.seq)
             .limit(limit)
         )
@@ -230,19 +231,19 @@ class SqlLedgerStore:
 
     def shards(self) -> list[str]:
         """All shards, by name."""
-        return sorted(name for (name,) in self._all(select(shard.c.shard)))
+        return sorted(shard for (shard,) in self._all(select(head_table.c.shard)))
 
-    def entries(self, name: str, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
+    def entries(self, shard: str, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """A stretch of entries."""
-        query = select(entry).where(entry.c.shard == name, entry.c.seq >= start)
+        query = select(entry).where(entry.c.shard == shard, entry.c.seq >= start)
         if stop is not None:
             query = query.where(entry.c.seq < stop)
         for row in self._stream(query.order_by(entry.c.seq)):
             yield Entry(*row)
 
-    def entry(self, name: str, seq: int) -> Entry | None:
+    def entry(self, shard: str, seq: int) -> Entry | None:
         """One entry."""
-        found = self._all(select(entry).where(entry.c.shard == name, entry.c.seq == seq))
+        found = self._all(select(entry).where(entry.c.shard == shard, entry.c.seq == seq))
         return Entry(*found[0]) if found else None
 
     def find_decisions(self, decision_id: str) -> list[Entry]:
@@ -258,16 +259,16 @@ class SqlLedgerStore:
 
     def history(self, customer: str) -> Iterator[Entry]:
         """Every event and decision of a customer."""
-        for name in self.shards():
+        for shard in self.shards():
             query = select(entry).where(
-                found_by_customer, entry.c.customer == customer, entry.c.shard == name
+                found_by_customer, entry.c.customer == customer, entry.c.shard == shard
             )
             for row in self._stream(query.order_by(entry.c.seq)):
                 yield Entry(*row)
 
-    def state_rows(self, name: str) -> Iterator[tuple[str, bytes]]:
+    def state_rows(self, shard: str) -> Iterator[tuple[str, bytes]]:
         """Every stored state."""
-        query = select(state.c.customer, state.c.body).where(state.c.shard == name)
+        query = select(state.c.customer, state.c.body).where(state.c.shard == shard)
         for row in self._stream(query.order_by(state.c.customer)):
             yield row[0], row[1]
 
@@ -278,39 +279,43 @@ class SqlLedgerStore:
         found: dict[str, list[str]] = {}
         heads = set(self.shards())
         for table in metadata.sorted_tables:
-            for (name,) in self._all(select(table.c.shard).distinct()):
-                if name not in heads:
-                    found.setdefault(name, []).append(table.name)
+            for (shard,) in self._all(select(table.c.shard).distinct()):
+                if shard not in heads:
+                    found.setdefault(shard, []).append(table.name)
         return found
 
-    def head_row(self, name: str) -> tuple[Head, bytes]:
+    def head_row(self, shard: str) -> tuple[Head, bytes]:
         """The head and its stored digest."""
-        row = self._all(select(shard).where(shard.c.shard == name))[0]
+        row = self._all(select(head_table).where(head_table.c.shard == shard))[0]
         return _head(row), row.digest
 
-    def root_rows(self, name: str) -> Iterator[Root]:
+    def root_rows(self, shard: str) -> Iterator[Root]:
         """Every root."""
-        query = select(root.c.batch, root.c.size, root.c.root, root.c.frontier).where(root.c.shard == name)
+        query = select(root.c.batch, root.c.size, root.c.root, root.c.frontier).where(root.c.shard == shard)
         for row in self._stream(query.order_by(root.c.batch)):
             yield Root(*row)
 
-    def checkpoint_rows(self, name: str) -> list[tuple[Checkpoint, bytes]]:
+    def checkpoint_rows(self, shard: str) -> list[tuple[Checkpoint, bytes]]:
         """Every checkpoint with its stored digest."""
         columns = checkpoint.c
         query = select(columns.input, columns.offset, columns.epoch, columns.fingerprint, columns.digest)
-        rows = self._all(query.where(columns.shard == name))
+        rows = self._all(query.where(columns.shard == shard))
         return [(Checkpoint(*row[:-1]), row[-1]) for row in rows]
 
-    def outbox_rows(self, name: str) -> list[tuple[Outbox, bytes]]:
+    def outbox_rows(self, shard: str) -> list[tuple[Outbox, bytes]]:
         """Every outbox with its stored digest."""
         columns = outbox.c
         query = select(columns.channel, columns.next_seq, columns.position, columns.digest)
-        rows = self._all(query.where(columns.shard == name))
+        rows = self._all(query.where(columns.shard == shard))
         return [(Outbox(*row[:-1]), row[-1]) for row in rows]
 
-    def seen_rows(self, name: str) -> Iterator[tuple[bytes, Seen]]:
+    def seen_count(self, shard: str) -> int:
+        """How many event keys are remembered."""
+        return int(self._all(select(func.count()).select_from(seen).where(seen.c.shard == shard))[0][0])
+
+    def seen_rows(self, shard: str) -> Iterator[tuple[bytes, Seen]]:
         """Every event key that is remembered."""
-        query = select(seen.c.key, seen.c.digest, seen.c.seq).where(seen.c.shard == name)
+        query = select(seen.c.key, seen.c.digest, seen.c.seq).where(seen.c.shard == shard)
         for key, digest, seq in self._stream(query):
             yield key, Seen(digest, seq)
 
@@ -362,34 +367,9 @@ def _head_values(head: Head) -> dict[str, Any]:
     }
 
 
-def _head_after(name: str, batch: Batch, expected: Head) -> Head:
-    """The head that a batch leaves; LedgerError where it does not continue the expected one."""
-    size = expected.size + len(batch.entries)
-    numbers = [each.seq for each in batch.entries]
-    tree = Tree.from_bytes(batch.frontier)
-    if (
-        numbers != list(range(expected.size, size))
-        or expected.shard != name
-        or any(each.shard != name for each in batch.entries)
-        or tree.size != size
-        or tree.root() != batch.root
-    ):
-        raise LedgerError(
-            f"the batch does not continue shard `{name}` from sequence {expected.size}: sequences, frontier "
-            "and root must follow the expected head",
-            code="PE706",
-        )
-    counters = dict(expected.counters)
-    for counter, count in batch.counters.items():
-        counters[counter] = counters.get(counter, 0) + count
-    return Head(
-        name, expected.batch + 1, size, batch.root, batch.frontier, expected.epoch, batch.policy_set, counters
-    )
-
-
-def _damaged(table: str, name: str) -> LedgerError:
+def _damaged(table: str, shard: str) -> LedgerError:
     return LedgerError(
-        f"a row of table `{table}` of shard `{name}` was changed outside of the engine; "
+        f"a row of table `{table}` of shard `{shard}` was changed outside of the engine; "
         "`policyengine verify` says what else was",
         code="PE708",
     )

@@ -100,11 +100,14 @@ class Header:
                 document["shard"], document["seq"], document["kind"], document["policy_set"],
                 document["engine"], place["name"], place["offset"], document["commitment"],
             )  # fmt: skip
+            texts = (header.shard, header.kind, header.policy_set, header.engine, header.input)
+            sound = all(type(text) is str for text in (*texts, header.commitment))
+            sound = sound and type(header.seq) is int and type(header.offset) is int
             canonical_bytes = header.to_bytes()
         except (KeyError, TypeError, LedgerError) as error:
             message = f"no header of format {FORMAT}: {error}"
             raise ValueError(message) from error
-        if canonical_bytes != raw:
+        if not sound or canonical_bytes != raw:
             message = f"no header of format {FORMAT} in canonical form"
             raise ValueError(message)
         return header

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
+from policyengine.errors import LedgerError
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Entry
 from policyengine.ledger.merkle import EMPTY_ROOT, Tree
@@ -110,6 +111,30 @@ class Batch:
     since: int | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
     channels: Mapping[str, int] = field(default_factory=dict)
+
+
+def follow(head: Head, shard: str, batch: Batch) -> Head:
+    """The head that a batch leaves behind; LedgerError PE706 where the batch does not continue it."""
+    size = head.size + len(batch.entries)
+    tree = Tree.from_bytes(batch.frontier)
+    if (
+        [entry.seq for entry in batch.entries] != list(range(head.size, size))
+        or any(entry.shard != shard for entry in batch.entries)
+        or head.shard != shard
+        or tree.size != size
+        or tree.root() != batch.root
+    ):
+        message = (
+            f"the batch does not continue shard `{shard}` from sequence {head.size}: its sequences, frontier "
+            "and root must follow the expected head"
+        )
+        raise LedgerError(message, code="PE706")
+    counters = dict(head.counters)
+    for counter, count in batch.counters.items():
+        counters[counter] = counters.get(counter, 0) + count
+    return Head(
+        shard, head.batch + 1, size, batch.root, batch.frontier, head.epoch, batch.policy_set, counters
+    )
 
 
 def _digest(*parts: str | int | dict[str, int]) -> bytes:

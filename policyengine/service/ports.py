@@ -103,5 +103,8 @@ class LedgerStore(Protocol):
     def outbox_rows(self, shard: str) -> list[tuple[Outbox, bytes]]:
         """Every outbox with its stored digest."""
 
+    def seen_count(self, shard: str) -> int:
+        """How many event keys are remembered."""
+
     def seen_rows(self, shard: str) -> Iterator[tuple[bytes, Seen]]:
         """Every event key that is remembered, in no order."""
