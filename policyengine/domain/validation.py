@@ -66,6 +66,7 @@ CODES: Mapping[str, str] = {
     "EV033": "more decimals than the currency has",
     "EV034": "the amount of money is malformed or too large",
     "EV040": "a value that the schema of the type does not allow",
+    "EV090": "the same source and id came before with other content (found by the ledger, not at the door)",
 }
 
 _REQUIRED = frozenset(("specversion", "id", "source", "type", "subject", "time", "data"))
