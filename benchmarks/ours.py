@@ -22,7 +22,7 @@ def _indexed(one: Wanted) -> IndexedRule:
     conjuncts = (
         Conjunct("event.time", ">=", micros(one.start)),
         Conjunct("event.time", "<", micros(one.until)),
-        Conjunct("crisis.phase", "in", one.phases),
+        Conjunct("event.phase", "in", one.phases),
         Conjunct("event.region", "==", one.region),
         Conjunct("event.amount", ">=", one.least, CURRENCY),
     )
@@ -40,7 +40,8 @@ def index_alone(workload: Workload) -> Engine:
                 "event.time": event.time,
                 "event.region": event.region,
                 "event.amount": Money(event.amount, CURRENCY),
-                "crisis.phase": event.phase,
+                "event.phase": event.phase,
+                "event.service_id": "s-1",
                 "customer.id": "c-1",
             },
         )

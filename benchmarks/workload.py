@@ -13,12 +13,14 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from policyengine.domain.catalogue import Attribute, Catalogue, EntityType, EventType
+import orjson
+
+from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.events import Event
 from policyengine.domain.money import Money
 from policyengine.domain.policy import Policy
+from policyengine.domain.schema import read_catalogue
 from policyengine.domain.state import CustomerState, to_micros
-from policyengine.domain.values import ValueType
 from policyengine.domain.world import World
 
 SIZES = (10, 100, 1_000)
@@ -28,6 +30,11 @@ FIRST_DAY = date(2020, 1, 1)
 LAST_DAY = date(2022, 1, 1)
 MOST = 100_000  # minor units
 CURRENCY = "ILS"
+FIELDS = {
+    "region": {"type": "string", "description": "where"},
+    "phase": {"type": "string", "description": "how far the crisis is"},
+    "amount": {"$ref": "money", "description": "what the customer paid"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,14 +129,31 @@ def _aimed_at(policy: Wanted, number: int, chance: random.Random) -> Happened:
 
 
 def catalogue(workload: Workload) -> Catalogue:
-    """Event types without an entity: each decision is on the customer as such."""
-    attributes = {
-        "region": Attribute("region", ValueType.TEXT, required=True),
-        "amount": Attribute("amount", ValueType.MONEY, required=True),
-    }
+    """Event types about a `service`, whose region, phase and amount they set."""
     names = sorted({policy.event_type for policy in workload.policies})
-    customer = EntityType("customer", "who it is about", {})
-    return Catalogue({name: EventType(name, name, attributes) for name in names}, {"customer": customer})
+    documents: dict[str, Any] = {
+        "entities/customer": _document("customer", {}),
+        "entities/service": _document("service", FIELDS),
+    }
+    for name in names:
+        key = {"service_id": {"type": "string", "description": "which service"}}
+        document = _document(name, {**key, **FIELDS})
+        required = ["service_id", *FIELDS]
+        documents[f"events/{name}"] = {**document, "x-key": "service_id", "required": required}
+    for name, document in documents.items():
+        document["x-entity"] = "customer" if name == "entities/customer" else "service"
+    return read_catalogue(documents)
+
+
+def _document(name: str, properties: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": name,
+        "description": name,
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 def policy_models(workload: Workload) -> list[Policy]:
@@ -143,13 +167,13 @@ def policy_models(workload: Workload) -> list[Policy]:
                 "owner": "bench@example.org",
                 "basis": "goodwill",
                 "effective": {"from": one.start, "until": one.until},
-                "crisis": {"phases": list(one.phases)},
                 "currency": CURRENCY,
                 "rules": [
                     {
                         "id": "credit",
                         "on": one.event_type,
                         "when": [
+                            f"event.phase in {orjson.dumps(one.phases).decode()}",
                             f'event.region == "{one.region}"',
                             f'event.amount >= money("{Money(one.least, CURRENCY)}")',
                         ],
@@ -167,14 +191,19 @@ def engine_inputs(workload: Workload) -> list[tuple[CustomerState, World, Event]
     return [
         (
             CustomerState("c-1"),
-            World({"crisis.phase": event.phase}),
+            World(),
             Event(
                 source="/bench",
                 id=str(event.number),
                 type=event.event_type,
                 time=event.time,
                 subject="c-1",
-                data={"region": event.region, "amount": Money(event.amount, CURRENCY)},
+                data={
+                    "service_id": "s-1",
+                    "region": event.region,
+                    "phase": event.phase,
+                    "amount": Money(event.amount, CURRENCY),
+                },
             ),
         )
         for event in workload.events
