@@ -43,6 +43,7 @@ from policyengine.engine.units import ANYTHING, DECIMAL, FLAG, INTEGER, TEXT, Ki
 from policyengine.errors import CalendarError
 
 _CONSTRUCTORS = frozenset({"money", "date", "timestamp", "duration"})
+_NOTHING = Items(list_of(ANYTHING), (), 0)
 _LOGIC = frozenset({AND, OR, NOT, NOT_STRICTLY_FALSE})
 
 
@@ -234,6 +235,9 @@ class Checker:
                 self.problems.append(complaints.never(attribute.name, value, choices))
 
     def _list(self, syntax: ListOf, local: Mapping[str, Unit]) -> Node:
+        if not syntax.items:
+            self.problems.append(complaints.empty_list(syntax.offset))
+            return _broken(syntax.offset)
         items = tuple(self.check(item, local) for item in syntax.items)
         unit = ANYTHING
         for item in items:
@@ -254,7 +258,9 @@ class Checker:
         if any(name.startswith(f"{syntax.variable}.") for name in self.scope.units):
             self.problems.append(complaints.taken_name(syntax.variable, syntax.offset))
             return _broken(syntax.offset)
-        first = self.check(syntax.first, local)
+        first: Node = _NOTHING
+        if not isinstance(syntax.first, ListOf):  # `filter` and `map` begin with an empty list
+            first = self.check(syntax.first, local)
         inner = {**local, syntax.variable: over.unit.item, syntax.accumulator: first.unit}
         step = self.check(syntax.step, inner)
         if not first.unit.accepts(step.unit):  # the predicate's fault, and found there already

@@ -214,6 +214,11 @@ def mixed_list(unit: Unit, item: Node) -> Problem:
     return Problem("PE032", f"a list holds {unit.words} and {item.unit.words}", "", item.offset)
 
 
+def empty_list(offset: int) -> Problem:
+    """`[]`, of which nobody can say what it holds."""
+    return Problem("PE036", "an empty list is not supported", "ask `size(x) == 0`", offset)
+
+
 def lone_decimal(offset: int) -> Problem:
     """A decimal that is no argument of `percent`."""
     return Problem("PE032", "a decimal can only be an argument of `percent`", "", offset)
