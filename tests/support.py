@@ -37,7 +37,7 @@ def policy_set(*texts: str) -> PolicySet:
     return prepare([policy(text) for text in texts], catalogue())
 
 
-def event(kind: str, at: str, customer: str = "c1", *, event_id: str = "", **data: Any) -> dict[str, Any]:
+def event(kind: str, at: str, /, customer: str = "c1", *, event_id: str = "", **data: Any) -> dict[str, Any]:
     """A CloudEvent; its id is made of its content unless given."""
     return {
         "specversion": "1.0",
@@ -69,3 +69,23 @@ def decide_all(
         assert not isinstance(answer, Rejection), f"{answer.code} {answer.reason}"
         answers.append(answer)
     return answers
+
+
+def draft(name: str, *rules: Mapping[str, Any], **keys: Any) -> str:
+    """A policy file's text: goodwill, in force from 2020, unless ``keys`` say otherwise."""
+    document = {
+        "policy": name,
+        "version": 1,
+        "title": {"en": name},
+        "owner": "owner@company.example",
+        "basis": "goodwill",
+        "effective": {"from": "2020-01-01"},
+        **keys,
+        "rules": rules,
+    }
+    return json.dumps(document, ensure_ascii=False)
+
+
+def refund(amount: str, rule: str = "r", on: str = "booking.cancelled", **keys: Any) -> dict[str, Any]:
+    """A rule that refunds an amount, as CEL; ``keys`` are the rule's others."""
+    return {"id": rule, "on": on, "grant": [{"kind": "refund", "amount": amount}], **keys}
