@@ -235,7 +235,9 @@ class SqlLedgerStore:
 
     def entries(self, shard: str, start: int = 0, stop: int | None = None) -> Iterator[Entry]:
         """A stretch of entries."""
-        query = select(entry).where(entry.c.shard == shard, entry.c.seq >= start)
+        query = select(entry).where(entry.c.shard == shard)
+        if start:  # from 0 on, verify must see what stands before it, too
+            query = query.where(entry.c.seq >= start)
         if stop is not None:
             query = query.where(entry.c.seq < stop)
         for row in self._stream(query.order_by(entry.c.seq)):

@@ -93,8 +93,8 @@ class Header:
     @classmethod
     def from_bytes(cls, raw: bytes) -> Header:
         """The inverse of ``to_bytes``; ValueError for anything that it would not write."""
-        document = orjson.loads(raw)
         try:
+            document = orjson.loads(raw)
             place = document["input"]
             header = cls(
                 document["shard"], document["seq"], document["kind"], document["policy_set"],
@@ -104,7 +104,7 @@ class Header:
             sound = all(type(text) is str for text in (*texts, header.commitment))
             sound = sound and type(header.seq) is int and type(header.offset) is int
             canonical_bytes = header.to_bytes()
-        except (KeyError, TypeError, LedgerError) as error:
+        except (KeyError, TypeError, ValueError, LedgerError) as error:
             message = f"no header of format {FORMAT}: {error}"
             raise ValueError(message) from error
         if not sound or canonical_bytes != raw:

@@ -29,17 +29,22 @@ class Thread:
 class Examined:
     """What is known of an entry after a look at it.
 
-    ``sound`` says that ``leaf`` is the header's hash; where it is not, the tree decides which of the two
-    was changed, and ``faults`` (found by believing the header) count only if it was the leaf.
+    Where ``leaf`` is not ``hashed``, the header's hash, the tree decides which of the two was changed, and
+    ``faults`` (found by believing the header) count only if it was the leaf.
     """
 
     seq: int
     hashed: bytes
-    sound: bool
+    leaf: bytes
     kind: str
     faults: list[Fault]
     seen: tuple[bytes, Seen] | None = None
     moved: bool = False
+
+    @property
+    def sound(self) -> bool:
+        """Whether header and leaf agree."""
+        return self.hashed == self.leaf
 
 
 def examine(entry: Entry, thread: Thread) -> Examined:
@@ -48,16 +53,17 @@ def examine(entry: Entry, thread: Thread) -> Examined:
     odd = [name for name, value in blobs.items() if type(value) is not bytes]
     if odd:
         faults = [_changed(entry, name, "holds something other than bytes") for name in odd]
-        return Examined(entry.seq, b"", False, entry.kind, faults)
+        hashed = b"" if "header" in odd else leaf_hash(entry.header)
+        leaf = b"" if "leaf" in odd else entry.leaf
+        return Examined(entry.seq, hashed, leaf, entry.kind, faults)
     hashed = leaf_hash(entry.header)
-    sound = hashed == entry.leaf
     try:
         header = Header.from_bytes(entry.header)
     except ValueError as error:
         faults = [_changed(entry, "header", str(error))]
-        return Examined(entry.seq, hashed, sound, entry.kind, faults)
+        return Examined(entry.seq, hashed, entry.leaf, entry.kind, faults)
     faults = list(_against_header(entry, header))
-    if sound:
+    if hashed == entry.leaf:
         faults.extend(_against_thread(entry, header, thread))
     seen = None
     if commitment(entry.salt, entry.body) != header.commitment:
@@ -73,7 +79,7 @@ def examine(entry: Entry, thread: Thread) -> Examined:
         except (KeyError, TypeError, ValueError, AttributeError, LedgerError) as error:
             faults.append(_changed(entry, "body", f"is no body of kind `{header.kind}`: {error!r}"))
     moved = header.seq != entry.seq or header.shard != entry.shard
-    return Examined(entry.seq, hashed, sound, header.kind, faults, seen, moved)
+    return Examined(entry.seq, hashed, entry.leaf, header.kind, faults, seen, moved)
 
 
 def _against_header(entry: Entry, header: Header) -> Iterator[Fault]:

@@ -160,7 +160,7 @@ class _Walk:
                 self._other = self._other or self._tree.copy()
             self._explained = self._explained or examined.moved
             if self._other is not None:
-                self._other.append(entry.leaf)
+                self._other.append(examined.leaf)
             self._tree.append(examined.hashed)
             self._events += examined.kind == Kind.EVENT
             if examined.seen is not None:
