@@ -226,6 +226,8 @@ def _parse(url: str) -> URL:
     backend = parsed.get_backend_name()
     if backend not in ("sqlite", "postgresql"):
         raise UsageError(f"a ledger lives in sqlite or postgresql, not in `{backend}`")
+    if backend == "sqlite" and "?" in url:
+        raise UsageError(f"`{url}`: a sqlite ledger takes no options, and its path no question mark")
     if backend == "sqlite" and parsed.database in (None, "", ":memory:"):
         raise UsageError(
             "a ledger in memory would be lost with its process; "
@@ -243,8 +245,8 @@ def _engine(url: URL, *, read_only: bool) -> Engine:
         )
     try:
         engine = create_engine(url, poolclass=NullPool, isolation_level="REPEATABLE READ")
-    except ModuleNotFoundError as error:
-        raise UsageError(f"`{url.drivername}` needs the package `{error.name}`; install it") from error
+    except (ModuleNotFoundError, exc.NoSuchModuleError) as error:
+        raise UsageError(f"the driver of `{url.drivername}` is not installed ({error})") from error
     return engine.execution_options(postgresql_readonly=read_only)
 
 
@@ -261,12 +263,13 @@ def sqlite_uri(path: Path, *, read_only: bool) -> str:
     """The file as SQLite's URI.
 
     A ledger on a medium that cannot be written (an auditor's copy) is opened as immutable, since SQLite
-    would otherwise want to put its shared memory beside it; not while a write-ahead log is there.
+    would otherwise want to put its shared memory beside it; not while a write-ahead log holds anything.
     """
     mode = "rwc"
     if read_only:
         log = path.with_name(path.name + "-wal")
-        frozen = not os.access(path.parent, os.W_OK) and not log.exists()
+        logged = log.exists() and log.stat().st_size > 0
+        frozen = not logged and not os.access(path.parent, os.W_OK)
         mode = "ro&immutable=1" if frozen else "ro"
     return f"file:{quote(str(path.absolute()))}?mode={mode}"
 
