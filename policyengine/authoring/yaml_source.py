@@ -291,6 +291,14 @@ def _resolve(text: str) -> Any:
     return text
 
 
+def plain_value(text: str) -> Any:
+    """What a word means when it stands alone: 12 is a number, 2020-03-15 a date; else text."""
+    try:
+        return _resolve(text)
+    except ValueError:
+        return text
+
+
 def read_yaml(raw: bytes, file: str) -> tuple[Document | None, list[Finding]]:
     """Read one file's bytes. The document is None where nothing of it can be used.
 

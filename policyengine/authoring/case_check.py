@@ -1,0 +1,241 @@
+"""Expected against decided: what differs, in words. Only what a case names is compared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any
+
+from policyengine.authoring.case_expect import Expectation
+from policyengine.domain.decision import Decision, Denied, Offered, Outcome, Remedy, RuleTrace, Verdict
+from policyengine.domain.events import Rejection
+from policyengine.domain.money import Money
+from policyengine.domain.values import instant_to_json
+from policyengine.errors import MoneyError
+
+_ORDER = (Outcome.GRANTED, Outcome.OFFERED, Outcome.DENIED, Outcome.NONE)
+
+
+def differences(expectation: Expectation, result: list[Decision] | Rejection) -> list[str]:
+    """Lines such as ``expected outcome granted, got none``; empty where all is as expected."""
+    rejected = expectation.wanted.get("rejected")
+    if isinstance(result, Rejection):
+        if rejected == result.code:
+            return []
+        return [f"the event was rejected: {result.code} {result.reason}"]
+    if rejected is not None:
+        return [f"expected rejection {rejected}, but the event was accepted"]
+    decisions = [decision for decision in result if _is_about(decision, expectation.entity)]
+    if expectation.entity is not None and not decisions:
+        about = ", ".join(f"{each.entity.type} {each.entity.id}" for each in result if each.entity)
+        kind, key = expectation.entity
+        return [f"expected a decision about {kind} {key}, got {about or 'none about an entity'}"]
+    return list(_compare(expectation.wanted, decisions))
+
+
+def relevant(expectation: Expectation, result: list[Decision]) -> list[Decision]:
+    """The decisions that an expectation is about; all of them where it finds none."""
+    return [each for each in result if _is_about(each, expectation.entity)] or result
+
+
+def _is_about(decision: Decision, entity: tuple[str, str] | None) -> bool:
+    if entity is None:
+        return True
+    return decision.entity is not None and (decision.entity.type, decision.entity.id) == entity
+
+
+def _compare(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterator[str]:
+    remedies = [remedy for decision in decisions for remedy in decision.remedies]
+    offers = [offer for decision in decisions for offer in decision.offers]
+    traces = [rule for decision in decisions for rule in decision.trace]
+    if "outcome" in wanted:
+        outcomes = {decision.outcome for decision in decisions}
+        got = next((outcome for outcome in _ORDER if outcome in outcomes), Outcome.NONE).value
+        if got != wanted["outcome"]:
+            yield f"expected outcome {wanted['outcome']}, got {got}"
+    if "remedies" in wanted:
+        yield from _match("remedy", wanted["remedies"], remedies, _remedy_differs, show_remedy)
+    if "shadow" in wanted:
+        shadow = [remedy for decision in decisions for remedy in decision.shadow_remedies]
+        yield from _match("shadow remedy", wanted["shadow"], shadow, _remedy_differs, show_remedy)
+    if "offers" in wanted:
+        yield from _match("offer", wanted["offers"], offers, _offer_differs, _show_offer)
+    if "denials" in wanted:
+        denials = [denial for decision in decisions for denial in decision.denials]
+        yield from _match("denial", wanted["denials"], denials, _denial_differs, _show_denial)
+    choices = [choice for offer in offers for choice in offer.choices]
+    kinds = {remedy.kind for remedy in (*remedies, *(each for choice in choices for each in choice.remedies))}
+    for kind in wanted.get("not", []):
+        if kind in kinds:
+            yield f"expected no {kind}, got one"
+    yield from _compare_trace(wanted, traces)
+    yield from _compare_messages(wanted.get("messages", {}), decisions)
+
+
+def _compare_trace(wanted: Mapping[str, Any], traces: Sequence[RuleTrace]) -> Iterator[str]:
+    if "rules" in wanted:
+        applied = {trace.rule for trace in traces if trace.verdict is Verdict.APPLIED}
+        expected = set(map(str, wanted["rules"]))
+        if applied != expected:
+            yield f"expected rules {_listed(expected)} to apply, got {_listed(applied)}"
+    for rule, verdict in wanted.get("lost", {}).items():
+        got = {trace.verdict.value for trace in traces if trace.rule == rule}
+        if verdict not in got:
+            yield f"expected rule {rule} to lose by {verdict}, got {_listed(got)}"
+    for rule, names in wanted.get("unknown", {}).items():
+        clauses = [clause for trace in traces if trace.rule == rule for clause in trace.clauses]
+        absent = {name for clause in clauses for name in clause.absent}
+        for name in [names] if isinstance(names, str) else names:
+            if name not in absent:
+                yield f"expected rule {rule} to lack {name}, got {_listed(absent)}"
+    for rule, text in wanted.get("errors", {}).items():
+        found = [trace for trace in traces if trace.rule == rule and trace.verdict is Verdict.ERROR]
+        words = [word for trace in found for word in _words(trace)]
+        if not any(str(text) in word for word in words):
+            yield f"expected rule {rule} to end in an error with `{text}`, got {_listed(words)}"
+
+
+def _words(trace: RuleTrace) -> Iterator[str]:
+    yield trace.because
+    for clause in trace.clauses:
+        yield clause.detail
+
+
+def _compare_messages(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterator[str]:
+    for language, text in wanted.items():
+        got = [decision.messages[language] for decision in decisions if language in decision.messages]
+        if text not in got:
+            yield f"expected message ({language}) {text!r}, got {_listed(map(repr, got))}"
+
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(sorted(word for word in words if word)) or "none"
+
+
+def _match(
+    what: str,
+    wanted: Sequence[Any],
+    got: Sequence[Any],
+    differs: Callable[[Any, Any], str],
+    show: Callable[[Any], str],
+) -> Iterator[str]:
+    """Pair each expected thing with another that came; what names most is paired first.
+
+    invariant: the numbers are equal, so nothing comes unnoticed.
+    """
+    left = list(got)
+    unmatched = []
+    for item in sorted(wanted, key=lambda item: -len(str(item))):
+        found = next((each for each in left if not differs(item, each)), None)
+        if found is None:
+            unmatched.append(item)
+        else:
+            left.remove(found)
+    for item in unmatched:
+        near = next((each for each in left if _same_kind(item, each)), None)
+        if near is None:
+            yield f"expected {what} {_show(item)}, got none such"
+        else:
+            left.remove(near)
+            yield f"expected {what} {_show(item)}, got {show(near)}: {differs(item, near)}"
+    for each in left:
+        yield f"got {what} {show(each)}, which is not expected"
+
+
+def _same_kind(item: Any, each: Any) -> bool:
+    return not isinstance(each, Remedy) or item.get("kind") == each.kind
+
+
+def _show(item: Any) -> str:
+    if isinstance(item, dict):
+        return "{" + ", ".join(f"{key}: {_show(value)}" for key, value in item.items()) + "}"
+    if isinstance(item, (list, tuple)):
+        return "[" + ", ".join(map(_show, item)) + "]"
+    return _text(item)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return instant_to_json(value) if value.tzinfo is not None else value.isoformat()
+    return value.isoformat() if isinstance(value, date) else str(value)
+
+
+def _equal(wanted: Any, got: Any) -> bool:
+    if isinstance(got, Money):
+        try:
+            return Money.literal(str(wanted)) == got
+        except MoneyError:
+            return False
+    if isinstance(got, bool) or isinstance(wanted, bool):
+        return wanted is got
+    if isinstance(got, (date, datetime)):
+        return _text(wanted) == _text(got)
+    if isinstance(got, tuple):
+        return isinstance(wanted, list) and list(map(str, wanted)) == list(map(str, got))
+    return bool(wanted == got)
+
+
+def remedy_fields(remedy: Remedy) -> dict[str, Any]:
+    """A remedy's fields and where it comes from, by the names that cases use."""
+    origin = {name: getattr(remedy, name) for name in ("policy", "version", "rule", "basis", "enforced")}
+    return {"kind": remedy.kind, **remedy.values, **origin}
+
+
+def show_remedy(remedy: Remedy) -> str:
+    """A remedy as a case would write it."""
+    fields = {
+        name: value for name, value in remedy_fields(remedy).items() if name not in {"basis", "enforced"}
+    }
+    return _show(fields)
+
+
+def _fields_differ(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> str:
+    wrong = [
+        f"{name} is {_show(got[name]) if name in got else 'absent'}"
+        for name, value in wanted.items()
+        if name not in got or not _equal(value, got[name])
+    ]
+    return ", ".join(wrong)
+
+
+def _remedy_differs(wanted: Mapping[str, Any], remedy: Remedy) -> str:
+    return _fields_differ(wanted, remedy_fields(remedy))
+
+
+def _offer_fields(offer: Offered) -> dict[str, Any]:
+    names = ("policy", "version", "rule", "basis", "default", "deadline", "consent")
+    return {name: getattr(offer, name) for name in names}
+
+
+def _offer_differs(wanted: Mapping[str, Any], offer: Offered) -> str:
+    plain = {name: value for name, value in wanted.items() if name != "alternatives"}
+    wrong = [_fields_differ(plain, _offer_fields(offer))]
+    if "alternatives" in wanted:
+        alternatives = [{"id": item} if isinstance(item, str) else item for item in wanted["alternatives"]]
+        ids = [choice.id for choice in offer.choices]
+        if sorted(str(item.get("id")) for item in alternatives) != sorted(ids):
+            wrong.append(f"alternatives are {', '.join(ids)}")
+        for item in alternatives:
+            remedies = [
+                each for choice in offer.choices if choice.id == item.get("id") for each in choice.remedies
+            ]
+            if "remedies" in item:
+                found = _match("remedy", item["remedies"], remedies, _remedy_differs, show_remedy)
+                wrong.extend(f"alternative {item.get('id')}: {text}" for text in found)
+    return "; ".join(text for text in wrong if text)
+
+
+def _show_offer(offer: Offered) -> str:
+    choices = {choice.id: [show_remedy(remedy) for remedy in choice.remedies] for choice in offer.choices}
+    return _show({**_offer_fields(offer), "alternatives": choices})
+
+
+def _denial_differs(wanted: Any, denial: Denied) -> str:
+    fields = {name: getattr(denial, name) for name in ("policy", "version", "rule", "reason")}
+    return _fields_differ({"rule": wanted} if isinstance(wanted, str) else wanted, fields)
+
+
+def _show_denial(denial: Denied) -> str:
+    return f"{denial.rule}: {denial.reason}"
