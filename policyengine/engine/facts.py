@@ -23,7 +23,8 @@ class FactBuilder:
 
     An entity's name refers to the entity decided on; else to the event's own; else to one that
     these refer to (`x-ref`); else to the customer's only entity of that type; otherwise its
-    attributes are absent: with two memberships, `membership.tier` is nobody's.
+    attributes are absent: with two memberships, `membership.tier` is nobody's, and so it is when
+    the one that is referred to is not known.
     """
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -61,21 +62,22 @@ class FactBuilder:
     def _chosen(
         self, state: CustomerState, event: Event, decided: Ref | None
     ) -> Iterator[tuple[Ref, Entity]]:
-        chosen: dict[str, Ref] = {}
+        named: set[str] = set()
         queue = [ref for ref in (decided, entity_of(event, self._catalogue)) if ref is not None]
         queue.extend(_targets(self._event_refs[event.type], event.data))
         while queue:
             ref = queue.pop(0)
-            if ref.type in chosen or ref.type not in self._entity_names:
+            if ref.type in named or ref.type not in self._entity_names:
                 continue
+            # invariant: where the entity that is named is unknown, no other stands in for it
+            named.add(ref.type)
             entity = state.entities.get(ref.type, {}).get(ref.id)
             if entity is None:
                 continue
-            chosen[ref.type] = ref
             yield ref, entity
             queue.extend(_targets(self._entity_refs[ref.type], entity.values))
         for kind, of_type in state.entities.items():
-            if kind not in chosen and len(of_type) == 1 and kind in self._entity_names:
+            if kind not in named and len(of_type) == 1 and kind in self._entity_names:
                 ((key, entity),) = of_type.items()
                 yield Ref(kind, key), entity
 
