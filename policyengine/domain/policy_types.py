@@ -245,17 +245,23 @@ Parameters = Annotated[
         mode="validation",
     ),
 ]
-# A cell's meaning is its column's business: engine.tables.
+
+
+def _read_cell(raw: Any) -> Any:
+    """A date is kept as its text: what a cell means is its column's business (engine.tables)."""
+    if isinstance(raw, date) and not isinstance(raw, datetime):
+        return raw.isoformat()
+    return raw
+
+
 Cell = Annotated[
-    Annotated[StrictBool, Tag("flag")]
-    | Annotated[StrictInt, Tag("integer")]
-    | Annotated[Date, Tag("date")]
-    | Annotated[Text, Tag("text")],
+    Annotated[StrictBool, Tag("flag")] | Annotated[StrictInt, Tag("integer")] | Annotated[Text, Tag("text")],
     Discriminator(
         _type_tag,
         custom_error_type="PE041",
         custom_error_message="a cell is text, a whole number, a date, true or false",
     ),
+    BeforeValidator(_read_cell),
 ]
 
 

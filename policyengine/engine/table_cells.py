@@ -16,7 +16,7 @@ from policyengine.domain.values import Value
 from policyengine.errors import EvaluationError, MoneyError
 
 ColumnType = Literal["integer", "money", "text", "flag", "date"]
-RawCell = bool | int | date | str
+RawCell = bool | int | str
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]*)", re.ASCII)
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -122,12 +122,12 @@ def money_of(test: Test) -> Iterator[Money]:
 
 
 def _as_text(raw: RawCell, column: ColumnType) -> str:
-    if isinstance(raw, str):
-        return raw
-    kind = "flag" if isinstance(raw, bool) else "integer" if isinstance(raw, int) else "date"
-    if kind == "flag" and column != "flag":
-        raise _mismatch(str(raw).lower(), column, _HOW[column])
-    return str(raw).lower() if kind == "flag" else str(raw)
+    if isinstance(raw, bool):
+        text = str(raw).lower()
+        if column != "flag":
+            raise _mismatch(text, column, _HOW[column])
+        return text
+    return str(raw)
 
 
 def _mismatch(text: str, column: ColumnType, how: str) -> CellError:
