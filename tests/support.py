@@ -89,3 +89,22 @@ def draft(name: str, *rules: Mapping[str, Any], **keys: Any) -> str:
 def refund(amount: str, rule: str = "r", on: str = "booking.cancelled", **keys: Any) -> dict[str, Any]:
     """A rule that refunds an amount, as CEL; ``keys`` are the rule's others."""
     return {"id": rule, "on": on, "grant": [{"kind": "refund", "amount": amount}], **keys}
+
+
+def booked(key: str = "b1", at: str = "2020-02-01T10:00:00Z", **data: Any) -> dict[str, Any]:
+    """A hotel booking of 100 ILS, all paid, for 1 May 2020, unless ``data`` say otherwise."""
+    data = {"kind": "hotel", "starts_on": "2020-05-01", "price": ils("100.00"), "paid": ils("100.00"), **data}
+    return event("booking.made", at, booking_id=key, **data)
+
+
+def cancelled(key: str = "b1", at: str = "2020-03-02T10:00:00Z", because: str = "crisis") -> dict[str, Any]:
+    """That booking is cancelled."""
+    return event("booking.cancelled", at, booking_id=key, cancelled_because=because)
+
+
+def last(
+    prepared: PolicySet, *events: Mapping[str, Any], world: Mapping[str, Value] | None = None
+) -> Decision:
+    """The only decision of the last event."""
+    (decision,) = decide_all(prepared, *events, world=world)[-1]
+    return decision

@@ -5,6 +5,7 @@ Pure: the same policies and catalogue give the same rule set, in any order of fi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -326,25 +327,28 @@ def message_names(
     grant: Sequence[CompiledRemedy],
     rule: Rule,
 ) -> dict[str, ValueType | None]:
-    """What a message may name: attributes, parameters, table outputs, and the remedies' fields.
+    """What a message may name, and its type: attributes, parameters, table outputs, remedies' fields.
 
     A field is `{until}` when one remedy of the rule has it, and `{voucher.until}` when several do.
     """
     known: dict[str, ValueType | None] = {name: ValueType(word.type) for name, word in words.terms.items()}
-    known.update({f"param.{name}": None for name in parameters})
-    known.update({f"row.{name}": None for name in row})
-    known.update(dict.fromkeys(remedy_fields(grant)))
+    for name, kind in parameters.items():
+        known[f"param.{name}"] = kind if isinstance(kind, ValueType) else None
+    known.update({f"row.{name}": kind for name, kind in row.items()})
+    known.update(remedy_fields(grant))
     if rule.offer is not None:
         known["deadline"] = ValueType.DATE
     return known
 
 
-def remedy_fields(remedies: Sequence[CompiledRemedy]) -> list[str]:
-    """`kind.field` for each field, and `field` alone where only one remedy has it."""
-    names: list[str] = []
-    single: list[str] = []
+def remedy_fields(remedies: Sequence[CompiledRemedy]) -> dict[str, ValueType | None]:
+    """`kind.field` and `field`, each where only one remedy has it; a literal flag is a flag."""
+    fields: list[tuple[str, ValueType | None]] = []
     for remedy in remedies:
-        for field in (*remedy.literals, *(name for name, _ in remedy.computed)):
-            names.append(f"{remedy.kind}.{field}")
-            single.append(field)
-    return names + [field for field in single if single.count(field) == 1]
+        of_one: dict[str, ValueType | None] = {name: compiled.type for name, compiled in remedy.computed}
+        for name, literal in remedy.literals.items():
+            of_one[name] = ValueType.FLAG if isinstance(literal, bool) else None
+        for name, kind in of_one.items():
+            fields += [(name, kind), (f"{remedy.kind}.{name}", kind)]
+    names = Counter(name for name, _ in fields)
+    return {name: kind for name, kind in fields if names[name] == 1}

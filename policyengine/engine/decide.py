@@ -6,6 +6,7 @@ engine.resolve's.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -25,6 +26,7 @@ from policyengine.domain.decision import (
     decision_id,
 )
 from policyengine.domain.events import Event
+from policyengine.domain.money import Money
 from policyengine.domain.state import CustomerState, entity_of, evolve_decided
 from policyengine.domain.values import Json, Value, to_json
 from policyengine.domain.world import World
@@ -193,8 +195,8 @@ def _remedies(
 
 def _field(expression: Compiled, values: Facts) -> Value:
     value = expression.value(values)
-    minor = getattr(value, "minor", 0)
-    if minor < 0:
+    number = value.minor if isinstance(value, Money) else value
+    if isinstance(number, int) and number < 0:
         message = f"`{expression.text}` gives {value}, which is below zero"
         raise EvaluationError(message, code="PE223")
     return value
@@ -288,14 +290,16 @@ def _messages(claims: Sequence[Claim]) -> dict[str, str]:
 
 
 def message_fields(claim: Claim) -> dict[str, Value]:
-    """The remedies' fields by `kind.field`, and by `field` alone where only one remedy has it."""
+    """The remedies' fields by `kind.field` and by `field`, each where only one remedy has it."""
     values: dict[str, Value] = {}
-    names = [name for remedy in claim.remedies for name in remedy.values]
-    for remedy in claim.remedies:
-        for name, value in remedy.values.items():
-            values[f"{remedy.kind}.{name}"] = value
-            if names.count(name) == 1:
-                values[name] = value
+    fields = [
+        (remedy.kind, name, value) for remedy in claim.remedies for name, value in remedy.values.items()
+    ]
+    names = Counter(written for kind, name, _ in fields for written in (name, f"{kind}.{name}"))
+    for kind, name, value in fields:
+        for written in (name, f"{kind}.{name}"):
+            if names[written] == 1:
+                values[written] = value
     for offer in claim.offers:
         if offer.deadline is not None:
             values["deadline"] = offer.deadline

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from decimal import Decimal
 from functools import lru_cache
 from string import Formatter
 from zoneinfo import ZoneInfo
@@ -24,7 +25,7 @@ from policyengine.domain.values import Value
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A text in pieces: literal, placeholder, literal, …"""
+    """A text in pieces: literals and placeholders by turns."""
 
     language: str
     zone: ZoneInfo
@@ -60,10 +61,10 @@ def parse_template(text: str, language: str, zone: ZoneInfo) -> Template:
 
 
 @lru_cache(maxsize=65_536, typed=True)
-def write(value: Value, language: str, zone: ZoneInfo) -> str:
+def write(value: Value | Decimal, language: str, zone: ZoneInfo) -> str:
     """One value as the language's locale writes it."""
     locale = _locale(language)
-    if isinstance(value, int):
+    if isinstance(value, (int, Decimal)):
         return str(format_decimal(value, locale=locale))
     if isinstance(value, Money):
         return str(format_currency(value.decimal, value.currency, locale=locale))
