@@ -63,6 +63,7 @@ class Compiled:
     __slots__ = (
         "_currency",
         "_needed",
+        "_origin",
         "_run",
         "conjuncts",
         "currencies",
@@ -84,6 +85,7 @@ class Compiled:
         self._needed = tuple(sorted(read))
         self._run = run
         self._currency = currency or next(iter(self.currencies), None)
+        self._origin = "the policy counts" if currency else "the expression counts"
 
     def judge(self, values: Mapping[str, Value]) -> Judgement:
         """Whether the condition holds on these facts."""
@@ -114,16 +116,14 @@ class Compiled:
 
     def _clash(self, values: Mapping[str, Value]) -> str:
         """invariant: money of two currencies is an error before anything is computed."""
-        currency, origin = self._currency, ""
+        currency, origin = self._currency, self._origin
         for name in self.money_refs:
             money = values.get(name)
             if not isinstance(money, Money) or money.currency == currency:
                 continue
-            if currency is None:
-                currency, origin = money.currency, name
-                continue
-            other = f"`{origin}` in {currency}" if origin else f"the policy counts in {currency}"
-            return f"`{name}` is in {money.currency}, {other}"
+            if currency is not None:
+                return f"`{name}` is in {money.currency}, {origin} in {currency}"
+            currency, origin = money.currency, f"`{name}`"
         return ""
 
     def _money(self, values: Mapping[str, Value]) -> str:
