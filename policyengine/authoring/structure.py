@@ -82,6 +82,8 @@ def _without_value(document: Document, value: Any, path: Path) -> Iterator[Findi
         name = path[-1]
         what = "an item" if isinstance(name, int) else f"`{name}`"
         hint = "write `-` for any" if "rows" in path else "write one, or remove the line"
+        if isinstance(name, str) and " " in name:
+            hint = "text with a comma inside of `{ }` needs quotes"
         yield document.finding(path, "PE003", f"{what} has no value", hint, key=True)
     elif isinstance(value, dict):
         for key, item in value.items():
