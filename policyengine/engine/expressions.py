@@ -73,15 +73,17 @@ class Compiled:
         "type",
     )
 
-    def __init__(self, text: str, tree: Node, value_type: ValueType, run: Run, currency: str | None) -> None:
-        nodes = list(walk(tree))
+    def __init__(
+        self, text: str, nodes: list[Node], value_type: ValueType, run: Run, currency: str | None
+    ) -> None:
+        """``nodes``: the checked tree, its root first."""
         read = {node.name: node.unit for node in nodes if isinstance(node, Attribute)}
         self.text = text
         self.type = value_type
         self.refs = tuple(sorted({*read, *(node.name for node in nodes if isinstance(node, Present))}))
         self.money_refs = tuple(sorted(name for name, unit in read.items() if unit.kind is Kind.MONEY))
-        self.currencies = _currencies(tree)
-        self.conjuncts: tuple[Conjunct, ...] = conjuncts(tree) if value_type is ValueType.FLAG else ()
+        self.currencies = _currencies(nodes)
+        self.conjuncts: tuple[Conjunct, ...] = conjuncts(nodes[0]) if value_type is ValueType.FLAG else ()
         self._needed = tuple(sorted(read))
         self._run = run
         self._currency = currency or next(iter(self.currencies), None)
@@ -161,13 +163,11 @@ def _exact(number: int) -> int:
     return number
 
 
-def _currencies(tree: Node) -> tuple[str, ...]:
+def _currencies(nodes: list[Node]) -> tuple[str, ...]:
     """Of the money literals, in the order written, each once."""
-    literals = sorted(
-        (node for node in walk(tree) if isinstance(node, Const) and node.currency is not None),
-        key=lambda node: node.offset,
-    )
-    return tuple(dict.fromkeys(node.currency for node in literals if node.currency is not None))
+    literals = [node for node in nodes if isinstance(node, Const) and node.currency is not None]
+    ordered = sorted(literals, key=lambda literal: literal.offset)
+    return tuple(dict.fromkeys(literal.currency for literal in ordered if literal.currency is not None))
 
 
 class Language:
@@ -209,16 +209,20 @@ class Language:
         """
         checker = Checker(self._scope)
         tree = checker.check(self._parse(source, expect), {})
+        nodes = list(walk(tree))
         problems = checker.problems
+        if not problems and any(node.unit.kind is Kind.ANYTHING for node in nodes):
+            # invariant: whatever has no unit was complained of, and is never computed
+            problems.append(complaints.unsupported("a part of this expression", "", 0))
         if not problems:
             problems += self._wrong_type(source, tree, expect)
-            problems += self._wrong_currency(tree)
-            problems += _wrong_patterns(tree)
+            problems += self._wrong_currency(nodes)
+            problems += _wrong_patterns(nodes)
         value_type = tree.unit.value_type
         if problems or value_type is None:
             raise ExpressionError(tuple(dict.fromkeys(sorted(problems, key=lambda item: item.offset))))
-        run = self._runner(source, tree, checker.called)
-        return Compiled(source, tree, value_type, run, self._scope.currency)
+        run = self._runner(source, nodes, checker.called)
+        return Compiled(source, nodes, value_type, run, self._scope.currency)
 
     def _parse(self, source: str, expect: ValueType | None) -> Syntax:
         try:
@@ -244,35 +248,32 @@ class Language:
         text = tree.value if isinstance(tree, Const) else source
         return [complaints.unexpected(expect, tree.unit, self._bare(text, expect))]
 
-    def _wrong_currency(self, tree: Node) -> list[Problem]:
-        wanted = self._scope.currency or next(iter(_currencies(tree)), None)
-        where = "the policy counts in" if self._scope.currency else "the money before it is in"
+    def _wrong_currency(self, nodes: list[Node]) -> list[Problem]:
+        wanted = self._scope.currency or next(iter(_currencies(nodes)), "")
         return [
-            Problem(
-                "PE035", f"money in {node.currency}, but {where} {wanted}", "use one currency", node.offset
-            )
-            for node in walk(tree)
+            complaints.other_currency(node, wanted, policy=self._scope.currency is not None)
+            for node in nodes
             if isinstance(node, Const) and node.currency not in (None, wanted)
         ]
 
-    def _runner(self, source: str, tree: Node, called: set[str]) -> Run:
+    def _runner(self, source: str, nodes: list[Node], called: set[str]) -> Run:
         """C++ CEL for conditions of built-ins alone, our own closure for everything else."""
-        read = {node.name: node.unit for node in walk(tree) if isinstance(node, Attribute)}
-        asked = {node.name for node in walk(tree) if isinstance(node, Present)}
+        read = {node.name: node.unit for node in nodes if isinstance(node, Attribute)}
+        asked = {node.name for node in nodes if isinstance(node, Present)}
         declared = read | {name: self._scope.units[name] for name in asked}
         expression = native.compile_native(source, declared, called)
-        condition = tree.unit.kind is Kind.FLAG and called <= {MATCHES}
+        condition = nodes[0].unit.kind is Kind.FLAG and called <= {MATCHES}
         if condition and (self._native or MATCHES in called):
             return native.runner(expression, read)
         if MATCHES in called:
             raise ExpressionError((complaints.alone(MATCHES),))
-        return closure(tree, self._settings)
+        return closure(nodes[0], self._settings)
 
 
-def _wrong_patterns(tree: Node) -> list[Problem]:
+def _wrong_patterns(nodes: list[Node]) -> list[Problem]:
     return [
         complaints.faulty_pattern(fault, pattern.offset)
-        for node in walk(tree)
+        for node in nodes
         if isinstance(node, Apply) and node.function == MATCHES
         for pattern in node.arguments[1:]
         if isinstance(pattern, Const) and (fault := native.check_pattern(pattern.value))

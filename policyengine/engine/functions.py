@@ -262,7 +262,7 @@ _DATES = (
         "add_business_days",
         ("date", "days", "country"),
         _over((DATE, INTEGER, TEXT, DATE)),
-        "The business day that many business days after it (before it, where negative); the day itself never counts.",
+        "So many business days later, earlier where negative; the day itself never counts.",
         'add_business_days(date("2024-05-02"), 1, "IL")',  # Thursday → Sunday
         "2024-05-05",
         _plain(calendar.add_business_days),

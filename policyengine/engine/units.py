@@ -125,7 +125,13 @@ def list_of(item: Unit) -> Unit:
 
 def unit_of(value_type: ValueType) -> Unit:
     """The unit of an attribute."""
-    return TEXTS if value_type is ValueType.TEXTS else Unit(Kind(value_type.value))
+    return _UNITS[value_type]
+
+
+_UNITS = {
+    value_type: TEXTS if value_type is ValueType.TEXTS else Unit(Kind(value_type.value))
+    for value_type in ValueType
+}
 
 
 @dataclass(frozen=True, slots=True)
