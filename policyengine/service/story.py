@@ -1,0 +1,98 @@
+"""A story under way: whose it is, the day it has reached, and the chance that shapes it.
+
+What the stories are is service.stories'; telling them is service.stream's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import date, timedelta
+from random import Random
+from typing import Any, NamedTuple
+
+Data = dict[str, Any]
+Telling = Iterator[tuple[str, Data]]
+
+DAY = 86_400
+START = date(2020, 2, 1)
+SPAN = (date(2021, 4, 1) - START).days * DAY
+_FIRST_DAY = date(2010, 1, 1)
+DAYS = tuple((_FIRST_DAY + timedelta(number)).isoformat() for number in range(9_500))
+_START_DAY = (START - _FIRST_DAY).days
+ONSET = (date(2020, 3, 12) - START).days * DAY  # from here on the crisis is told of
+
+
+class Home(NamedTuple):
+    """Where a customer lives: what decides currency, language and which law covers them."""
+
+    country: str
+    language: str
+    currency: str
+    regions: tuple[str, ...]
+
+
+_ISRAEL = ("north", "haifa", "center", "tel-aviv", "jerusalem", "south")
+HOMES = (
+    *(Home("IL", "he", "ILS", _ISRAEL),) * 13,
+    *(Home("IL", "en", "ILS", _ISRAEL),) * 2,
+    Home("IL", "ar", "ILS", _ISRAEL),
+    Home("IL", "ru", "ILS", _ISRAEL),
+    Home("IT", "it", "EUR", ("IT-21", "IT-25", "IT-34")),
+    Home("DE", "de", "EUR", ("DE-BE", "DE-BY")),
+    Home("US", "en", "USD", ("US-NY", "US-CA")),
+)
+
+
+class Story:
+    """One story under way: whose it is, its number, and the time (seconds since START) it has reached."""
+
+    __slots__ = ("customer", "event_id", "home", "member", "now", "number", "rng", "source")
+
+    def __init__(
+        self, rng: Random, number: int, customer: int, now: int, home: Home, *, member: bool
+    ) -> None:
+        self.rng = rng
+        self.number = number
+        self.customer = customer
+        self.now = now
+        self.home = home
+        self.member = member
+        self.source = ""
+        self.event_id = ""
+
+    def after(self, least: float, most: float) -> None:
+        """Let so many days pass, at least and at most."""
+        self.now += int((least + (most - least) * self.rng.random()) * DAY)
+
+    def day(self, offset: int = 0) -> str:
+        """Today, or so many days on, as ISO 8601."""
+        return DAYS[_START_DAY + self.now // DAY + offset]
+
+    def chance(self, share: float) -> bool:
+        """True for this share of the stories."""
+        return self.rng.random() < share
+
+    def pick(self, choices: Sequence[Any]) -> Any:
+        """One of them."""
+        return choices[int(self.rng.random() * len(choices))]
+
+    def number_between(self, least: int, most: int) -> int:
+        """A whole number; both bounds belong."""
+        return least + int(self.rng.random() * (most - least + 1))
+
+    def money(self, least: int, most: int, currency: str | None = None) -> Data:
+        """Whole units of money; a quarter of the amounts has a fraction."""
+        minor = self.number_between(least, most) * 100
+        if minor and self.chance(0.25):
+            minor -= self.number_between(1, 99)
+        return cash(minor, currency or self.home.currency)
+
+    @property
+    def crisis(self) -> bool:
+        """Whether it has begun."""
+        return self.now >= ONSET
+
+
+def cash(minor: int, currency: str) -> Data:
+    """Money of a currency with two decimals, as events carry it."""
+    return {"amount": f"{minor // 100}.{minor % 100:02}", "currency": currency}
