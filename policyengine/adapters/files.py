@@ -83,7 +83,10 @@ class JsonLinesSink:
         self._stream.seek(0, 2)
         if size is not None:
             if self._stream.tell() < size:
-                message = f"{path} is shorter than what was published to it; restore it or name another file"
+                message = (
+                    f"{path} does not hold the {size} bytes that this ledger published before; "
+                    "name the file of the earlier runs"
+                )
                 raise UsageError(message)
             self._stream.truncate(size)
             self._stream.seek(size)

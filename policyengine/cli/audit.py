@@ -19,6 +19,7 @@ from policyengine.domain.money import Money
 from policyengine.engine.explain import explain as explain_lines
 from policyengine.engine.explain import rule_lines, why_not
 from policyengine.errors import UsageError
+from policyengine.ledger.merkle import HASH_BYTES
 from policyengine.service.counterfactual import Report, counterfactual
 from policyengine.service.history import find_decision, situation
 from policyengine.service.replay import Difference
@@ -27,6 +28,7 @@ from policyengine.service.step import NO_WORLD
 from policyengine.service.verification import Expected, verify_ledger
 
 UNVERIFIED = 3
+_NO_EXPECTATION = "`{}` is not SIZE:ROOT, as `run` and `verify` print it"
 
 
 @contextmanager
@@ -74,14 +76,13 @@ def verify(
 def _expected(text: str | None, shards: list[str]) -> Expected | None:
     if text is None:
         return None
-    *shard, size, root = text.split(":")
     try:
-        if len(shard) > 1:
-            raise ValueError  # noqa: TRY301
-        expected = Expected(shard[0] if shard else _only(shards), int(size), bytes.fromhex(root))
+        *shard, size, root = text.split(":")
+        expected = Expected(":".join(shard) or _only(shards), int(size), bytes.fromhex(root))
     except ValueError as error:
-        message = f"`{text}` is not SIZE:ROOT, as `run` and `verify` print it"
-        raise UsageError(message) from error
+        raise UsageError(_NO_EXPECTATION.format(text)) from error
+    if len(expected.root) != HASH_BYTES or expected.size < 0:
+        raise UsageError(_NO_EXPECTATION.format(text))
     return expected
 
 

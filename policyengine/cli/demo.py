@@ -109,7 +109,9 @@ def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verif
 
 
 def _sums(money: Counter[str]) -> str:
-    return "\n".join(f"{Money(minor, currency).decimal:,} {currency}" for currency, minor in sorted(money.items()))
+    return "\n".join(
+        f"{Money(minor, currency).decimal:,} {currency}" for currency, minor in sorted(money.items())
+    )
 
 
 def _next(folder: Path, ledger: str, summary: Summary, verified: Verification) -> None:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 from rich.console import Console
@@ -38,8 +38,9 @@ def print_json(document: Any) -> None:
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     """A table with a title and headed columns; those in ``right`` hold figures."""
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
-    for column in columns:
-        made.add_column(column, justify="right" if column in right else "left")
+    for number, column in enumerate(columns):
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        made.add_column(column, justify=justify, no_wrap=number == 0, overflow="fold")
     return made
 
 

@@ -6,7 +6,7 @@ Pure and frozen. Loading and storing a state is the store's; facts are made of i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -82,7 +82,7 @@ def evolve(state: CustomerState, event: Event, catalogue: Catalogue) -> Customer
     of_type = state.entities.get(ref.type, {})
     entity = _set(of_type.get(ref.id), update, to_micros(event.time))
     entities = {**state.entities, ref.type: {**of_type, ref.id: entity}}
-    return replace(state, entities=entities)
+    return CustomerState(state.customer, entities, state.remedies)
 
 
 def entity_of(event: Event, catalogue: Catalogue) -> Ref | None:
@@ -125,7 +125,7 @@ def evolve_decided(state: CustomerState, decision: Decision) -> CustomerState:
         )
         for offer in decision.offers
     ]  # fmt: skip
-    return replace(state, remedies=(*state.remedies, *records))
+    return CustomerState(state.customer, state.entities, (*state.remedies, *records))
 
 
 def evolve_recorded(state: CustomerState, document: Mapping[str, Any]) -> CustomerState:
@@ -150,7 +150,7 @@ def evolve_recorded(state: CustomerState, document: Mapping[str, Any]) -> Custom
                 offered="kind" not in raw,
             )
         )
-    return replace(state, remedies=(*state.remedies, *records))
+    return CustomerState(state.customer, state.entities, (*state.remedies, *records))
 
 
 def state_to_json(state: CustomerState) -> dict[str, Json]:

@@ -10,6 +10,7 @@ from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -131,6 +132,25 @@ class Place(NamedTuple):
     input: str
 
 
+@lru_cache(maxsize=64)
+def _frame(place: Place, kind: str, policy_set: str) -> tuple[bytes, tuple[bytes, bytes]]:
+    """What the headers of a run of entries have in common, written once.
+
+    invariant: put together by ``seal`` it is ``Header.to_bytes``; a test holds the two together.
+    """
+    header = Header(place.shard, 0, kind, policy_set, place.engine, place.input, 0, "0" * 64).to_bytes()
+    _, rest = header.split(b'"%b"' % (b"0" * 64), 1)
+    middle, tail = _cut(rest, b'"offset":')
+    between, end = _cut(tail, b'"seq":')
+    return middle, (between, end)
+
+
+def _cut(text: bytes, key: bytes) -> tuple[bytes, bytes]:
+    """Up to and with the last such key, and what follows the 0 that is its value."""
+    at = text.rindex(key) + len(key)
+    return text[:at], text[at + 1 :]
+
+
 class Body(NamedTuple):
     """The canonical bytes of a body, with the kind and the look-up columns that follow from it."""
 
@@ -148,18 +168,9 @@ def seal(place: Place, body: Body, salt: bytes, *, seq: int, offset: int, policy
     if len(salt) != SALT_BYTES:
         message = f"a salt has {SALT_BYTES} bytes, this one {len(salt)}"
         raise LedgerError(message, code="PE711")
-    header = canonical(
-        {
-            "commitment": hmac.digest(salt, body.raw, "sha256").hex(),
-            "engine": place.engine,
-            "input": {"name": place.input, "offset": offset},
-            "kind": body.kind,
-            "policy_set": policy_set,
-            "seq": seq,
-            "shard": place.shard,
-            "v": FORMAT,
-        }
-    )
+    committed = hmac.digest(salt, body.raw, "sha256").hex()
+    before, after = _frame(place, body.kind, policy_set)
+    header = b'{"commitment":"%b"%b%d%b%d%b' % (committed.encode(), before, offset, after[0], seq, after[1])
     return Entry(
         place.shard, seq, body.kind, header, leaf_hash(header), salt, body.raw, body.ref, body.customer
     )
@@ -167,7 +178,12 @@ def seal(place: Place, body: Body, salt: bytes, *, seq: int, offset: int, policy
 
 def event_body(document: Mapping[str, Json], key: bytes) -> Body:
     """An accepted CloudEvent; ``key`` is its ``event_key``."""
-    return Body("event", canonical({"event": document}), key.hex(), str(document["subject"]))
+    return event_body_of(canonical(document), str(document["subject"]), key)
+
+
+def event_body_of(raw: bytes, subject: str, key: bytes) -> Body:
+    """The same of a document that is canonical already: what a writer has at hand."""
+    return Body("event", b'{"event":' + raw + b"}", key.hex(), subject)
 
 
 def rejected_body(rejection: Rejection) -> Body:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from hashlib import sha256
 
 import orjson
 import structlog
@@ -23,9 +24,8 @@ from policyengine.ledger.entries import (
     Body,
     Entry,
     Place,
-    content_digest,
     decision_body,
-    event_body,
+    event_body_of,
     event_key,
     rejected_body,
     seal,
@@ -120,14 +120,16 @@ class Pipeline:
         structlog.contextvars.bind_contextvars(shard=place.shard, policy_set=policy_set.digest)
 
     def publish(self) -> bool:
-        """Record the policy set, unless it is the one in force."""
-        if self.head.policy_set == self._policy_set.digest:
-            return False
-        work = _Work(self._tree.copy(), self.head.size, self.offset)
-        self._seal(work, self._policy_set.body)
-        self._commit(work, fingerprint=None)
-        log.info("policy set published", policies=len(self._policy_set.policies))
-        return True
+        """Record the policy set, unless it is the one in force; open the channels that are new."""
+        new = self.head.policy_set != self._policy_set.digest
+        shard = self._place.shard
+        if new or any(self._store.outbox(shard, channel) is None for channel in self._channels):
+            work = _Work(self._tree.copy(), self.head.size, self.offset)
+            if new:
+                self._seal(work, self._policy_set.body)
+            self._commit(work, fingerprint=None)
+            log.info("policy set in force", policies=len(self._policy_set.policies), new=new)
+        return new
 
     def process(self, records: Sequence[Record], fingerprint: bytes = b"") -> Tally:
         """Decide a batch and commit it with its position: all of it, or nothing."""
@@ -152,7 +154,8 @@ class Pipeline:
         return work.tally
 
     def _accept(self, work: _Work, record: Record, event: Event, key: bytes) -> None:
-        digest = content_digest(event.document)
+        raw = canonical(event.document)
+        digest = sha256(raw).digest()  # ledger.entries.content_digest
         known = work.known.get(key)
         if known is not None:
             if known.digest == digest:
@@ -162,7 +165,7 @@ class Pipeline:
             return
         seen = Seen(digest, work.seq)
         work.known[key] = work.seen[key] = seen
-        self._seal(work, event_body(event.document, key))
+        self._seal(work, event_body_of(raw, event.subject, key))
         work.tally.counts["events"] += 1
         state, decisions = step(self._policy_set.ruleset, self._states[event.subject], event)
         self._states[event.subject] = work.states[event.subject] = state
@@ -252,8 +255,8 @@ class _Work:
 
 
 def encode_state(state: CustomerState) -> bytes:
-    """A state as the store keeps it: canonical JSON."""
-    return canonical(state_to_json(state))
+    """A state as the store keeps it: JSON with sorted keys."""
+    return orjson.dumps(state_to_json(state), option=orjson.OPT_SORT_KEYS)
 
 
 def conflict(event: Event, raw: bytes) -> Rejection:

@@ -15,9 +15,11 @@ from policyengine.domain.events import Rejection
 from policyengine.errors import LedgerError
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import (
+    Body,
     Entry,
     Header,
     Place,
+    commitment,
     content_digest,
     decision_body,
     event_body,
@@ -133,3 +135,16 @@ def test_no_two_events_share_a_key_by_where_their_parts_meet(a: str, b: str, c: 
 def test_content_is_compared_without_regard_to_the_order_of_keys() -> None:
     assert content_digest({"a": 1, "b": 2}) == content_digest({"b": 2, "a": 1})
     assert content_digest({"a": 1, "b": 2}) != content_digest({"a": 1, "b": 3})
+
+
+@given(
+    text=st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=40),
+    numbers=st.tuples(st.integers(0, 2**53 - 1), st.integers(0, 2**53 - 1)),
+)
+def test_a_sealed_header_is_the_canonical_form_of_its_parts(text: str, numbers: tuple[int, int]) -> None:
+    seq, offset = numbers
+    place = Place("0", '0.1"offset":0,"seq":0', text + '"seq":0')
+    entry = seal(place, Body("event", b"{}", None, None), SALT, seq=seq, offset=offset, policy_set="ab" * 32)
+    header = Header.from_bytes(entry.header)  # refuses whatever is not canonical
+    assert (header.seq, header.offset, header.input) == (seq, offset, place.input)
+    assert header.commitment == commitment(SALT, b"{}")
