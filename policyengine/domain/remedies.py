@@ -305,8 +305,10 @@ AnyRemedy = Annotated[
 REMEDY_KINDS: Mapping[str, type[RemedySpec]] = {
     get_args(model.model_fields["kind"].annotation)[0]: model for model in RemedySpec.__subclasses__()
 }
-# Remedies that pay or promise money: what `best` compares, and what statutory floors protect.
+# Remedies that pay or promise money: what statutory floors protect.
 MONEY_KINDS = frozenset({"refund", "credit", "compensation", "reverse_charge"})
+# Besides money, what is worth as much as its amount says: what `best` adds up and caps count.
+WORTH_KINDS = MONEY_KINDS | {"voucher"}
 
 
 @cache

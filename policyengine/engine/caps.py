@@ -1,6 +1,7 @@
 """How much of a cap is left: counted over the remedies granted before, by period.
 
-A policy's cap counts over all its rules and versions, a rule's over that rule's.
+A policy's cap counts over all its rules and versions, a rule's over that rule's. A cap on money counts
+what it can reduce: money and vouchers, not the worth of a gesture or of a fee that nobody charged.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from policyengine.domain.decision import Ref, Remedy
 from policyengine.domain.events import Event
 from policyengine.domain.money import Money
 from policyengine.domain.policy import Cap
+from policyengine.domain.remedies import WORTH_KINDS
 from policyengine.domain.state import CustomerState, RemedyRecord, to_micros
 from policyengine.engine.ruleset import PolicyVersion
 
@@ -42,47 +44,72 @@ class CapLedger:
 
     def use(self, policy: str, rule: str, remedies: Sequence[Remedy]) -> None:
         """Count a grant of this decision."""
-        amounts = [remedy.amount for remedy in remedies if remedy.amount is not None]
+        amounts = [
+            remedy.amount for remedy in remedies if remedy.amount is not None and remedy.kind in WORTH_KINDS
+        ]
         self._now.append((policy, rule, amounts))
 
     def room(self, cap: Cap, policy: PolicyVersion, rule: str | None) -> Room:
         """What is left; ``rule`` None means the policy as a whole."""
-        start, until = self._period(cap, policy)
         records = [
             record
             for record in self._state.remedies
             if record.policy == policy.id
             and (rule is None or record.rule == rule)
-            and start <= record.time < until
             and (cap.per == "customer" or record.entity == self._ref)
+        ]
+        spans = [
+            [record for record in records if start <= record.time < until]
+            for start, until in self._periods(cap, policy, [record.time for record in records])
         ]
         now = [amounts for name, by, amounts in self._now if name == policy.id and rule in (None, by)]
         text = cap_text(cap)
         if cap.count is not None:
-            used = len({(record.decision, record.rule) for record in records}) + len(now)
-            return Room(text, count=cap.count - used)
-        return _money_room(text, Money.literal(cap.amount or ""), records, now)
+            used = max(len({(record.decision, record.rule) for record in span}) for span in spans)
+            return Room(text, count=cap.count - used - len(now))
+        return _money_room(text, Money.literal(cap.amount or ""), spans, now)
 
-    def _period(self, cap: Cap, policy: PolicyVersion) -> tuple[int, int]:
+    def _periods(self, cap: Cap, policy: PolicyVersion, times: Sequence[int]) -> list[tuple[int, int]]:
+        """Half-open spans of time that hold the event, in each of which the cap must hold."""
         if cap.period == "ever":
-            return -(2**63), 2**63
+            return [(-(2**63), 2**63)]
         if cap.period.endswith(" days"):
-            return self._time - int(cap.period.split()[0]) * _DAY + 1, self._time + 1
+            return _rolling(self._time, int(cap.period.split()[0]) * _DAY, times)
         day = local_date(self._event.time, policy.zone)
         first, until = calendar_period(day, cast("Period", cap.period))
-        return to_micros(local_midnight(first, policy.zone)), to_micros(local_midnight(until, policy.zone))
+        return [
+            (to_micros(local_midnight(first, policy.zone)), to_micros(local_midnight(until, policy.zone)))
+        ]
+
+
+def _rolling(now: int, length: int, times: Sequence[int]) -> list[tuple[int, int]]:
+    """The spans of a length that hold ``now`` and could be the fullest.
+
+    invariant: no span of that length ever holds more than the cap, also when an event arrives
+    late, after grants for younger ones: then each span that begins with an earlier grant counts.
+    """
+    if all(time <= now for time in times):
+        return [(now - length + 1, now + 1)]
+    starts = {now, *(time for time in times if now - length < time < now)}
+    return [(start, start + length) for start in sorted(starts)]
 
 
 def _money_room(
-    text: str, limit: Money, records: Sequence[RemedyRecord], now: Sequence[Sequence[Money]]
+    text: str, limit: Money, spans: Sequence[Sequence[RemedyRecord]], now: Sequence[Sequence[Money]]
 ) -> Room:
-    spent = [record.amount for record in records if record.amount is not None]
-    spent += [amount for amounts in now for amount in amounts]
-    other = sorted({amount.currency for amount in spent} - {limit.currency})
+    spent = [
+        [record.amount for record in span if record.amount is not None and record.kind in WORTH_KINDS]
+        for span in spans
+    ]
+    added = [amount for amounts in now for amount in amounts]
+    currencies = {amount.currency for amounts in (*spent, added) for amount in amounts}
+    other = sorted(currencies - {limit.currency})
     if other:
         return Room(text, error=f"PE204 {text} is in {limit.currency}, but {', '.join(other)} was granted")
-    used = sum(amount.minor for amount in spent)
-    return Room(text, amount=Money(limit.minor - used, limit.currency))
+    used = max(sum(amount.minor for amount in amounts) for amounts in spent)
+    return Room(
+        text, amount=Money(limit.minor - used - sum(amount.minor for amount in added), limit.currency)
+    )
 
 
 def cap_text(cap: Cap) -> str:

@@ -7,20 +7,19 @@ Shadow claims are settled among themselves and never touch the others.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from policyengine.domain.decision import ClauseTrace, Denied, Offered, Ref, Remedy, Verdict
 from policyengine.domain.events import Event
 from policyengine.domain.money import Money
 from policyengine.domain.policy import Basis
-from policyengine.domain.remedies import MONEY_KINDS
+from policyengine.domain.remedies import MONEY_KINDS, WORTH_KINDS
 from policyengine.domain.state import CustomerState
 from policyengine.domain.values import Value
 from policyengine.engine.caps import CapLedger
 from policyengine.engine.ruleset import CompiledRule
-
-WORTH_KINDS = MONEY_KINDS | {"voucher"}
+from policyengine.errors import MoneyError
 
 
 @dataclass(slots=True)
@@ -119,11 +118,15 @@ def apply_caps(claim: Claim, caps: CapLedger, *, used_now: bool) -> None:
 
 def _limit(claim: Claim, left: Money, text: str) -> None:
     """Reduce a claim's money to what is left of a cap."""
-    worth = _sum(claim.remedies)
+    try:
+        worth = _sum(claim.remedies)
+    except MoneyError as error:
+        claim.lose(Verdict.ERROR, f"{error}: {text} cannot be applied")
+        return
     if worth is None:
         return
     if worth.currency != left.currency:
-        claim.lose(Verdict.ERROR, f"{text} is in {left.currency}, the remedy in {worth.currency}")
+        claim.lose(Verdict.ERROR, f"PE204 {text} is in {left.currency}, the remedy in {worth.currency}")
     elif left.minor <= 0:
         claim.lose(Verdict.CAP, f"{text} is used up")
     elif worth.minor > left.minor:
@@ -188,6 +191,9 @@ def _groups(claims: Sequence[Claim]) -> None:
 def _choose_in_group(name: str, members: list[Claim]) -> None:
     if not _one_currency(name, members):
         return
+    members = [claim for claim in members if _has_worth(claim)]
+    if not members:
+        return
     exclusive = members[0].rule.exclusive
     best = exclusive is not None and exclusive.choose == "best"
     floor = _winner(name, [claim for claim in members if claim.statutory], best=best)
@@ -214,41 +220,57 @@ def _one_currency(name: str, members: list[Claim]) -> bool:
     return False
 
 
+def _has_worth(claim: Claim) -> bool:
+    """False, and lost with an error, where its money is more than can be added up exactly."""
+    try:
+        claim.worth()
+    except MoneyError as error:
+        claim.lose(Verdict.ERROR, str(error))
+        return False
+    return True
+
+
 def _winner(name: str, members: list[Claim], *, best: bool) -> Claim | None:
     if not members:
         return None
-    key: Callable[[Claim], tuple[int, tuple[int, str, str]]] = lambda claim: (  # noqa: E731
-        -_minor(claim.worth()) if best else 0,
-        claim.rule.order,
-    )
-    winner, *losers = sorted(members, key=key)
+    winner, *losers = sorted(members, key=_worth_then_order if best else _order)
     for loser in losers:
         why = "is worth at least as much" if best else "comes first"
         loser.lose(Verdict.EXCLUSIVE, f"in group {name}, {winner.name} {why}")
     return winner
 
 
-def _minor(money: Money | None) -> int:
-    return 0 if money is None else money.minor
+def _order(claim: Claim) -> tuple[int, str, str]:
+    return claim.rule.order
+
+
+def _worth_then_order(claim: Claim) -> tuple[int, int, tuple[int, str, str]]:
+    """The most first; of the same worth, money before vouchers and choices."""
+    cash = sum(
+        remedy.amount.minor for remedy in claim.remedies if remedy.amount and remedy.kind in MONEY_KINDS
+    )
+    worth = claim.worth()
+    return (0 if worth is None else -worth.minor, -cash, claim.rule.order)
 
 
 def _on_top(floor: Claim, other: Claim) -> None:
     """Goodwill adds to what the law gives, never replaces it.
 
-    The difference in money is granted on top; a voucher or an offer in place of the statutory
-    remedy is not; what is not money (a gesture, a message) stays.
+    The difference in money is granted on top; a voucher in place of statutory money is not, nor is
+    an offer; what is not money (a gesture, a message) stays.
     """
     owed = floor.worth()
     if other.offers:
         other.lose(Verdict.FLOOR, f"{floor.name} is owed by law and is not exchanged for an offer")
         return
-    had_voucher = any(remedy.kind == "voucher" for remedy in other.remedies)
-    remedies = [remedy for remedy in other.remedies if remedy.kind != "voucher"]
+    had_voucher = owed is not None and any(remedy.kind == "voucher" for remedy in other.remedies)
+    remedies = [remedy for remedy in other.remedies if owed is None or remedy.kind != "voucher"]
     worth = _sum(remedies)
     if owed is not None and worth is not None:
         remedies = _reduced(remedies, owed if owed.minor < worth.minor else worth)
     if not remedies:
-        other.lose(Verdict.FLOOR, f"{floor.name} is owed by law and is worth as much in money")
+        why = "no voucher takes its place" if had_voucher else "is worth as much in money"
+        other.lose(Verdict.FLOOR, f"{floor.name} is owed by law and {why}")
         return
     if owed is not None and worth is not None:
         other.because.append(f"on top of {owed} owed by law under {floor.name}")
