@@ -40,11 +40,26 @@ def ledger(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def index(rows: list[dict[str, Any]]) -> list[str]:
+    """Microseconds for one event, and what building takes."""
+    lines = [
+        "| rules | event types | applying | microseconds | networks | building, ms |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        info, best = row["extra_info"], row["stats"]["min"] * 1e6
+        cells = f"{info['applying']:.1f} | {best:.0f} | {info['networks']} | {info['building'] * 1e3:.0f}"
+        lines.append(f"| {info['size']:,} | {info['types']} | {cells} |")
+    return lines
+
+
 def main(path: Path) -> None:
-    """Print both tables."""
+    """Print the tables, an empty line between two."""
     rows = orjson.loads(path.read_bytes())["benchmarks"]
-    print("\n".join(matching([row for row in rows if row["group"] != "ledger"])), end="\n\n")
-    print("\n".join(ledger([row for row in rows if row["group"] == "ledger"])))
+    of = {group: [row for row in rows if row["group"] == group] for group in ("ledger", "index")}
+    policies = [row for row in rows if row["group"].endswith("policies")]
+    for table in (matching(policies), ledger(of["ledger"]), index(of["index"])):
+        print("\n".join(table), end="\n\n")
 
 
 if __name__ == "__main__":
