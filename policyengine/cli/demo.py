@@ -11,7 +11,14 @@ from rich.panel import Panel
 
 from policyengine.adapters.files import fingerprint_of, open_events
 from policyengine.adapters.store import SqlLedgerStore
-from policyengine.bootstrap import open_ledger, pipeline_of, policy_set_of, read_settings, shipped_rules
+from policyengine.bootstrap import (
+    configure_logging,
+    open_ledger,
+    pipeline_of,
+    policy_set_of,
+    read_settings,
+    shipped_rules,
+)
 from policyengine.cli.output import out, progress, say, table
 from policyengine.domain.money import Money
 from policyengine.engine.explain import explain
@@ -56,7 +63,9 @@ def demo(
 
 
 def _decide(store: SqlLedgerStore, events: Path) -> Tally:
-    settings = read_settings()
+    # what is rejected shows in the ledger; a line of log for each would bury the story
+    settings = read_settings().model_copy(update={"log_level": "error"})
+    configure_logging(settings)
     policy_set = policy_set_of(shipped_rules(), settings.schemas)
     writer = pipeline_of(store, policy_set, settings, str(events.resolve()))
     writer.publish()
@@ -83,20 +92,22 @@ def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verif
     )
     made = table(
         "Who got what, under which policy",
-        "policy", "version", "decisions", "customers", "remedies", "money",
-        right=("version", "decisions", "customers", "money"),
+        "policy", "customers", "remedies", "given", "not charged",
+        right=("customers", "given", "not charged"),
     )  # fmt: skip
-    total: Counter[str] = Counter()
+    given: Counter[str] = Counter()
+    spared: Counter[str] = Counter()
     for (policy, version), line in sorted(summary.policies.items()):
-        total.update(line.money)
-        kinds = ", ".join(f"{kind} {number:,}" for kind, number in sorted(line.remedies.items()))
-        made.add_row(
-            policy, str(version), f"{line.decisions:,}", f"{len(line.customers):,}", kinds, _sums(line.money)
-        )
+        given.update(line.given)
+        spared.update(line.spared)
+        kinds = "\n".join(f"{kind} {number:,}" for kind, number in sorted(line.remedies.items()))
+        name = f"{policy} v{version}"
+        made.add_row(name, f"{len(line.customers):,}", kinds, _sums(line.given), _sums(line.spared))
     out.print(made)
-    money = table("Money by currency", "currency", "granted", right=("granted",))
-    for currency, minor in sorted(total.items()):
-        money.add_row(currency, f"{Money(minor, currency).decimal:,}")
+    money = table("Money by currency", "currency", "given", "not charged", right=("given", "not charged"))
+    for currency in sorted({*given, *spared}):
+        sides = (Money(side[currency], currency).decimal for side in (given, spared))
+        money.add_row(currency, *(f"{side:,}" for side in sides))
     out.print(money)
     if summary.showcase is not None:
         lines = "\n".join(explain(find_decision(store, summary.showcase).document()))

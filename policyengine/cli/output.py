@@ -21,13 +21,14 @@ class Format(StrEnum):
     JSON = "json"
 
 
-out = Console(highlight=False, soft_wrap=True)
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# a pipe or a file is as wide as a wide terminal, so that tables can be read there too
+out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+err = Console(stderr=True, highlight=False)
 
 
 def say(text: str) -> None:
     """A line of plain text on stdout: nothing in it is markup."""
-    out.print(text, markup=False)
+    out.print(text, markup=False, soft_wrap=True)
 
 
 def print_json(document: Any) -> None:
@@ -40,7 +41,7 @@ def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
     for number, column in enumerate(columns):
         justify: Literal["left", "right"] = "right" if column in right else "left"
-        made.add_column(column, justify=justify, no_wrap=number == 0, overflow="fold")
+        made.add_column(column, justify=justify, no_wrap=number == 0)
     return made
 
 

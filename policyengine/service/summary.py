@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from policyengine.domain.money import Money
+from policyengine.domain.remedies import WORTH_KINDS
 from policyengine.ledger.entries import Kind
 from policyengine.service.ports import LedgerStore
 
 
 @dataclass(slots=True)
 class Line:
-    """One policy version: decisions it granted or offered in, customers, remedies, money in minor units."""
+    """One policy version: customers, remedies, and money in minor units by currency.
 
-    decisions: int = 0
+    ``given`` is paid or promised; ``spared`` is what was not charged.
+    """
+
     customers: set[str] = field(default_factory=set)
     remedies: Counter[str] = field(default_factory=Counter)
-    money: Counter[str] = field(default_factory=Counter)
+    given: Counter[str] = field(default_factory=Counter)
+    spared: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -41,7 +47,6 @@ def summarise(store: LedgerStore, shard: str) -> Summary:
         given = [*document["remedies"], *document["offers"]]
         for key in dict.fromkeys((one["policy"], one["version"]) for one in given):
             line = summary.policies.setdefault(key, Line())
-            line.decisions += 1
             line.customers.add(document["customer"])
         for remedy in document["remedies"]:
             line = summary.policies[remedy["policy"], remedy["version"]]
@@ -49,10 +54,19 @@ def summarise(store: LedgerStore, shard: str) -> Summary:
             amount = remedy.get("amount")
             if amount is not None:
                 money = Money.parse(amount["value"], amount["currency"])
-                line.money[money.currency] += money.minor
+                side = line.given if remedy["kind"] in WORTH_KINDS else line.spared
+                side[money.currency] += money.minor
         for offer in document["offers"]:
             summary.policies[offer["policy"], offer["version"]].remedies["a choice"] += 1
-        score = (len(document["trace"]) + 2 * len(document["remedies"])) * (len(document["messages"]) > 1)
+        score = _telling(document)
         if score > best:
             best, summary.showcase = score, document["decision_id"]
     return summary
+
+
+def _telling(document: Mapping[str, Any]) -> int:
+    """How much there is to see: words in two languages, rules that lost for several reasons, money."""
+    if len(document["messages"]) <= 1:
+        return 0
+    verdicts = {rule["verdict"] for rule in document["trace"]}
+    return 10 * len(verdicts) + 3 * len(document["remedies"]) + len(document["trace"])
