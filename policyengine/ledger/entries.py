@@ -101,9 +101,11 @@ class Header:
                 document["shard"], document["seq"], document["kind"], document["policy_set"],
                 document["engine"], place["name"], place["offset"], document["commitment"],
             )  # fmt: skip
-            texts = (header.shard, header.kind, header.policy_set, header.engine, header.input)
-            sound = all(type(text) is str for text in (*texts, header.commitment))
-            sound = sound and type(header.seq) is int and type(header.offset) is int
+            sound = (
+                type(header.seq) is type(header.offset) is int
+                and type(header.shard) is type(header.kind) is type(header.policy_set) is str
+                and type(header.engine) is type(header.input) is type(header.commitment) is str
+            )
             canonical_bytes = header.to_bytes()
         except (KeyError, TypeError, ValueError, LedgerError) as error:
             message = f"no header of format {FORMAT}: {error}"

@@ -16,6 +16,8 @@ from policyengine.ledger.faults import CHANGED, Fault, entry_fault
 from policyengine.ledger.merkle import leaf_hash
 from policyengine.ledger.records import Seen
 
+_BLOBS = ("header", "leaf", "salt", "body")
+
 
 @dataclass(slots=True)
 class Thread:
@@ -49,8 +51,8 @@ class Examined:
 
 def examine(entry: Entry, thread: Thread) -> Examined:
     """Look at an entry and carry the thread on."""
-    blobs = {"header": entry.header, "leaf": entry.leaf, "salt": entry.salt, "body": entry.body}
-    odd = [name for name, value in blobs.items() if type(value) is not bytes]
+    blobs = (entry.header, entry.leaf, entry.salt, entry.body)
+    odd = [name for name, blob in zip(_BLOBS, blobs, strict=True) if type(blob) is not bytes]
     if odd:
         faults = [_changed(entry, name, "holds something other than bytes") for name in odd]
         hashed = b"" if "header" in odd else leaf_hash(entry.header)
@@ -71,11 +73,12 @@ def examine(entry: Entry, thread: Thread) -> Examined:
     else:
         try:
             document = orjson.loads(entry.body)
-            faults.extend(_against_body(entry, header, document))
+            key = None
             if header.kind == Kind.EVENT:
                 event = document["event"]
                 key = event_key(event["source"], event["id"])
                 seen = key, Seen(content_digest(event), entry.seq)
+            faults.extend(_against_body(entry, header, document, key))
         except (KeyError, TypeError, ValueError, AttributeError, LedgerError) as error:
             faults.append(_changed(entry, "body", f"is no body of kind `{header.kind}`: {error!r}"))
     moved = header.seq != entry.seq or header.shard != entry.shard
@@ -123,14 +126,15 @@ def _uncommitted(entry: Entry) -> Fault:
     return _changed(entry, column, "does not fit the commitment in the header")
 
 
-def _against_body(entry: Entry, header: Header, document: Mapping[str, Any]) -> Iterator[Fault]:
+def _against_body(
+    entry: Entry, header: Header, document: Mapping[str, Any], key: bytes | None
+) -> Iterator[Fault]:
     """Look-up columns, and the digests that a body must agree with its header on."""
     ref: str | None = None
     customer: str | None = None
     match header.kind:
         case Kind.EVENT:
-            event = document["event"]
-            ref, customer = event_key(event["source"], event["id"]).hex(), event["subject"]
+            ref, customer = (key or b"").hex(), document["event"]["subject"]
         case Kind.DECISION:
             ref, customer = document["decision_id"], document["customer"]
             stated = document.get("policy_set", header.policy_set)
