@@ -43,9 +43,8 @@ def compile_policies(policies: Sequence[Policy], catalogue: Catalogue, digest: s
     for at in order:
         compiler = _PolicyCompiler(policies[at], at, catalogue, report)
         version = compiler.version()
-        if version is None:
-            continue
-        versions.append((at, version))
+        if version.window.anchor == policies[at].effective.by:
+            versions.append((at, version))
         for place, rule in enumerate(policies[at].rules):
             compiled = compiler.rule(version, place, rule, number=len(rules))
             if compiled is not None:
@@ -95,14 +94,13 @@ class _PolicyCompiler:
     report: Report
     parameter_types: Mapping[str, ParameterType] | None = None
 
-    def version(self) -> PolicyVersion | None:
-        """What the rules share, or None when the anchor is at fault."""
+    def version(self) -> PolicyVersion:
+        """What the rules share; where the anchor is at fault, `event.time` stands in for it."""
         policy = self.policy
         self.parameter_types, fixed, dated = read_parameters(policy, self.at, self.report)
-        kind = self._anchor_type()
+        by, kind = policy.effective.by, self._anchor_type()
         if kind is None:
-            return None
-        by = policy.effective.by
+            by, kind = "event.time", ValueType.INSTANT
         window = anchor_window(policy, policy.effective, by, kind)
         if window.until is not None and window.until <= window.start:
             text = "`until` is not after `from`: the version would never govern"
@@ -159,7 +157,7 @@ class _PolicyCompiler:
         ]
         grant = self._remedies(language, rule.grant, (*here, "grant"))
         offer = self._offer(language, rule.offer, (*here, "offer"))
-        known = message_names(words, self.parameter_types or {}, row, grant, rule)
+        known = message_names(words, self.parameter_types or {}, row, rule)
         say = self._say(rule, known, (*here, "say"))
         if len(self.report.faults) > before:
             return None
@@ -324,7 +322,6 @@ def message_names(
     words: Vocabulary,
     parameters: Mapping[str, ParameterType],
     row: Mapping[str, ValueType],
-    grant: Sequence[CompiledRemedy],
     rule: Rule,
 ) -> dict[str, ValueType | None]:
     """What a message may name, and its type: attributes, parameters, table outputs, remedies' fields.
@@ -335,20 +332,20 @@ def message_names(
     for name, kind in parameters.items():
         known[f"param.{name}"] = kind if isinstance(kind, ValueType) else None
     known.update({f"row.{name}": kind for name, kind in row.items()})
-    known.update(remedy_fields(grant))
+    known.update(remedy_fields(rule.grant))
     if rule.offer is not None:
         known["deadline"] = ValueType.DATE
     return known
 
 
-def remedy_fields(remedies: Sequence[CompiledRemedy]) -> dict[str, ValueType | None]:
+def remedy_fields(remedies: Sequence[Any]) -> dict[str, ValueType | None]:
     """`kind.field` and `field`, each where only one remedy has it; a literal flag is a flag."""
     fields: list[tuple[str, ValueType | None]] = []
-    for remedy in remedies:
-        of_one: dict[str, ValueType | None] = {name: compiled.type for name, compiled in remedy.computed}
-        for name, literal in remedy.literals.items():
-            of_one[name] = ValueType.FLAG if isinstance(literal, bool) else None
-        for name, kind in of_one.items():
-            fields += [(name, kind), (f"{remedy.kind}.{name}", kind)]
+    for spec in remedies:
+        model: type[RemedySpec] = type(spec)
+        marked = expression_fields(model)
+        for name, raw in spec.model_dump(by_alias=True, exclude={"kind"}, exclude_none=True).items():
+            kind = ValueType.FLAG if isinstance(raw, bool) else marked.get(name)
+            fields += [(name, kind), (f"{spec.kind}.{name}", kind)]
     names = Counter(name for name, _ in fields)
     return {name: kind for name, kind in fields if names[name] == 1}

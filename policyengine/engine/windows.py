@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime
 from decimal import Decimal
-from itertools import pairwise
 
 from policyengine.domain.calendar import local_midnight
 from policyengine.domain.money import Money
@@ -60,20 +59,27 @@ def check_overlaps(versions: Iterable[tuple[int, PolicyVersion]], report: Report
 def _check_one_policy(same: Sequence[tuple[int, PolicyVersion]], report: Report) -> None:
     first = same[0][1]
     for number, version in same[1:]:
-        if version.window.anchor != first.window.anchor:
+        one, other = _anchor(version.window), _anchor(first.window)
+        if one != other:
             text = (
-                f"version {version.version} is anchored by `{version.window.anchor}` and version "
-                f"{first.version} by `{first.window.anchor}`: both could govern one event"
+                f"version {version.version} is anchored by {one} and version {first.version} by {other}: "
+                "both could govern one event"
             )
             report.add(number, ("effective",), "PE051", text, "use the same `by` in all versions")
             return
-    ordered = sorted(same, key=lambda item: (item[1].window.start, item[1].version))
-    for (_, earlier), (number, later) in pairwise(ordered):
-        until = earlier.window.until
+    longest, *others = sorted(same, key=lambda item: (item[1].window.start, item[1].version))
+    for number, later in others:
+        earlier, until = longest[1], longest[1].window.until
         if until is None or later.window.start < until:
             text = f"version {later.version} and version {earlier.version} of `{later.id}` overlap"
             hint = f"let version {earlier.version} end with `until: {_written(later)}`"
             report.add(number, ("effective", "from"), "PE050", text, hint)
+        if until is not None and (later.window.until is None or later.window.until > until):
+            longest = (number, later)
+
+
+def _anchor(window: Window) -> str:
+    return f"the {'instant' if isinstance(window.start, datetime) else 'date'} `{window.anchor}`"
 
 
 def _written(version: PolicyVersion) -> str:
@@ -116,7 +122,10 @@ def _parameter(raw: object) -> tuple[ParameterType, Parameter]:
             return ValueType.DATE, raw
         case list():
             return ValueType.TEXTS, tuple(str(item) for item in raw)
-    text = str(raw)
+    return _money_or_text(str(raw))
+
+
+def _money_or_text(text: str) -> tuple[ParameterType, Parameter]:
     try:
         return ValueType.MONEY, Money.literal(text)
     except MoneyError:
