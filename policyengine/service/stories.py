@@ -145,7 +145,7 @@ def show(story: Story) -> Telling:
         "bought_on": story.day(-story.number_between(0, 60)), "show_on": story.day(60),
         "paid": story.money(60, 900), "events_total": 12 if season else 1,
     }  # fmt: skip
-    story.after(5, 40)
+    story.after(20, 110)
     if story.chance(0.25):
         yield "ticket.show_postponed", {**key, "show_on": story.day(120), "announced_on": story.day()}
         story.after(5, 30)
@@ -361,17 +361,21 @@ def instalment(story: Story) -> Telling:
 
 
 def complaint(story: Story) -> Telling:
-    """A complaint, and what would have kept the customer."""
+    """A complaint, and what would have kept the customer; some complain again."""
     story.source = CARE
-    key = {"complaint_id": f"k{story.number}"}
-    said = {"would_have_stayed_if": story.pick(("a person who answers", "תשובה מאדם", "my money back"))}
-    yield "complaint.received", {
-        **key, "topic": story.pick(("cancellation", "refund", "delivery", "quality", "price", "contact")),
-        "channel": story.pick(("phone", "chat", "mail")), "leaving": story.chance(0.2),
-        **(said if story.chance(0.4) else {}),
-    }  # fmt: skip
-    story.after(1, 12)
-    yield "complaint.resolved", key
+    for nth in range(5):
+        key = {"complaint_id": f"k{story.number}-{nth}"}
+        said = {"would_have_stayed_if": story.pick(("a person who answers", "תשובה מאדם", "my money back"))}
+        yield "complaint.received", {
+            **key, "topic": story.pick(("cancellation", "refund", "delivery", "quality", "price", "contact")),
+            "channel": story.pick(("phone", "chat", "mail")), "leaving": story.chance(0.2),
+            **(said if story.chance(0.4) else {}),
+        }  # fmt: skip
+        story.after(1, 12)
+        yield "complaint.resolved", key
+        if story.chance(0.6):
+            return
+        story.after(5, 30)
 
 
 def question(story: Story) -> Telling:

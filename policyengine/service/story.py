@@ -37,8 +37,8 @@ HOMES = (
     *(Home("IL", "en", "ILS", _ISRAEL),) * 2,
     Home("IL", "ar", "ILS", _ISRAEL),
     Home("IL", "ru", "ILS", _ISRAEL),
-    Home("IT", "it", "EUR", ("IT-21", "IT-25", "IT-34")),
-    Home("DE", "de", "EUR", ("DE-BE", "DE-BY")),
+    *(Home("IT", "it", "EUR", ("IT-21", "IT-25", "IT-34")),) * 2,
+    *(Home("DE", "de", "EUR", ("DE-BE", "DE-BY")),) * 2,
     Home("US", "en", "USD", ("US-NY", "US-CA")),
 )
 
