@@ -24,11 +24,20 @@ def canonical(value: Any) -> bytes:
     Equal to RFC 8785 on that domain. Raises LedgerError PE710 for anything else: a float (also
     NaN), an integer beyond ±(2^53-1), a key that is no string, a lone surrogate, another type.
     """
+    raw = canonical_typed(value)
+    _check_types((value,))
+    return raw
+
+
+def canonical_typed(value: Any) -> bytes:
+    """The same of what typed code has just built of validated parts: floats are not looked for again.
+
+    Everything else that ``canonical`` refuses is refused here too. For the busy path only.
+    """
     try:
         raw = orjson.dumps(value, option=_OPTIONS)
     except orjson.JSONEncodeError as error:
         raise LedgerError(f"no canonical JSON form: {error}", code="PE710") from error
-    _check_types((value,))
     if not raw.isascii() and _has_astral(raw):
         # orjson sorts keys by code point, RFC 8785 by UTF-16 unit; they differ only up here
         return orjson.dumps(_sorted_utf16(value), option=_OPTIONS & ~orjson.OPT_SORT_KEYS)

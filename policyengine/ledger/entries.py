@@ -19,7 +19,7 @@ import orjson
 from policyengine.domain.events import Rejection
 from policyengine.domain.values import Json
 from policyengine.errors import LedgerError
-from policyengine.ledger.canonical import canonical
+from policyengine.ledger.canonical import canonical, canonical_typed
 from policyengine.ledger.merkle import leaf_hash
 
 FORMAT = 1
@@ -202,7 +202,9 @@ def rejected_body(rejection: Rejection) -> Body:
 
 def decision_body(document: Mapping[str, Json]) -> Body:
     """A decision, as ``Decision.to_json`` gives it."""
-    return Body("decision", canonical(document), str(document["decision_id"]), str(document["customer"]))
+    return Body(
+        "decision", canonical_typed(document), str(document["decision_id"]), str(document["customer"])
+    )
 
 
 def policy_set_body(policies: Sequence[Json], catalogue: Mapping[str, Json]) -> Body:

@@ -18,7 +18,7 @@ from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Record, Rejection
 from policyengine.domain.state import CustomerState, state_from_json, state_to_json
 from policyengine.domain.validation import Validator
-from policyengine.ledger.canonical import canonical
+from policyengine.ledger.canonical import canonical_typed
 from policyengine.ledger.entries import (
     SALT_BYTES,
     Body,
@@ -36,7 +36,7 @@ from policyengine.service.ports import Batch, Checkpoint, Head, LedgerStore, See
 from policyengine.service.step import step
 
 CONFLICT = "EV090"
-log = structlog.get_logger(__name__)
+log = structlog.get_logger()
 
 
 @dataclass(slots=True)
@@ -117,7 +117,7 @@ class Pipeline:
         checkpoint = store.checkpoint(place.shard, place.input)
         self.offset: int = 0 if checkpoint is None else checkpoint.offset
         self._since = None if checkpoint is None else checkpoint.offset
-        structlog.contextvars.bind_contextvars(shard=place.shard, policy_set=policy_set.digest)
+        self._log = log.bind(shard=place.shard, policy_set=policy_set.digest)
 
     def publish(self) -> bool:
         """Record the policy set, unless it is the one in force; open the channels that are new."""
@@ -128,11 +128,22 @@ class Pipeline:
             if new:
                 self._seal(work, self._policy_set.body)
             self._commit(work, fingerprint=None)
-            log.info("policy set in force", policies=len(self._policy_set.policies), new=new)
+            self._log.info("policy set in force", policies=len(self._policy_set.policies), new=new)
         return new
 
     def process(self, records: Sequence[Record], fingerprint: bytes = b"") -> Tally:
         """Decide a batch and commit it with its position: all of it, or nothing."""
+        try:
+            work = self._decide(records)
+            self._commit(work, fingerprint)
+        except BaseException:
+            self._states.clear()
+            raise
+        self._states.trim()
+        self._log.info("batch committed", size=self.head.size, root=self.head.root.hex(), offset=self.offset)
+        return work.tally
+
+    def _decide(self, records: Sequence[Record]) -> _Work:
         work = _Work(self._tree.copy(), self.head.size, self.offset)
         inputs = [(record, self._validator.validate(record.raw)) for record in records]
         events = [event for _, event in inputs if isinstance(event, Event)]
@@ -145,16 +156,10 @@ class Pipeline:
                 self._accept(work, record, event, keys[id(event)])
             else:
                 self._reject(work, event)
-        try:
-            self._commit(work, fingerprint)
-        except Exception:
-            self._states.clear()
-            raise
-        self._states.trim()
-        return work.tally
+        return work
 
     def _accept(self, work: _Work, record: Record, event: Event, key: bytes) -> None:
-        raw = canonical(event.document)
+        raw = canonical_typed(event.document)
         digest = sha256(raw).digest()  # ledger.entries.content_digest
         known = work.known.get(key)
         if known is not None:
@@ -177,11 +182,17 @@ class Pipeline:
         self._seal(work, decision_body(document))
         work.tally.counts["decisions"] += 1
         work.tally.counts[decision.outcome.value] += 1
+        self._log.debug(
+            "decided",
+            event_id=decision.event_id,
+            decision_id=decision.decision_id,
+            outcome=decision.outcome.value,
+        )
         errors = decision.errors
         if errors:
             work.tally.counts["errors"] += len(errors)
             for error in errors:
-                log.warning(
+                self._log.warning(
                     "rule could not be decided",
                     event_id=decision.event_id,
                     decision_id=decision.decision_id,
@@ -195,7 +206,7 @@ class Pipeline:
         self._seal(work, rejected_body(rejection))
         work.tally.counts["rejected"] += 1
         work.tally.rejections[rejection.code] += 1
-        log.warning(
+        self._log.warning(
             "event rejected",
             event_id=rejection.id,
             code=rejection.code,
