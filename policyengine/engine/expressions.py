@@ -173,8 +173,9 @@ def _currencies(nodes: list[Node]) -> tuple[str, ...]:
 class Language:
     """What one policy version's expressions may say: its names, currency, rounding and zone.
 
-    With ``native_conditions`` C++ CEL judges every condition of built-ins alone; without, only
-    those with `matches`. The results are the same.
+    C++ CEL checks every expression. With ``native_conditions`` it also judges every condition of
+    built-ins alone, otherwise only those with `matches`: the results are the same, but each value
+    that crosses the binding costs more than the whole condition does as a closure.
     """
 
     def __init__(
@@ -186,7 +187,7 @@ class Language:
         currency: str | None,
         rounding: Rounding,
         zone: ZoneInfo,
-        native_conditions: bool = True,
+        native_conditions: bool = False,
     ) -> None:
         units = {name: unit_of(term.type) for name, term in vocabulary.terms.items()}
         for name, given in parameters.items():
