@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from policyengine.authoring.yaml_source import Document, Path
+from policyengine.authoring.yaml_source import MAX_FAULTS, Document, Path
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy import (
     Alternative,
@@ -71,7 +71,7 @@ def structure_findings(document: Document) -> list[Finding]:
     try:
         Policy.model_validate(document.data, by_alias=True, by_name=False)
     except ValidationError as error:
-        faults = error.errors(include_url=False)
+        faults = error.errors(include_url=False)[:MAX_FAULTS]
         findings += [_finding(document, details) for details in faults if details["input"] is not None]
     return sorted(set(findings))
 
@@ -101,7 +101,7 @@ def data_path(data: Any, loc: tuple[int | str, ...]) -> Path:
         if part == kind and path and isinstance(path[-1], int) and step + 1 < len(loc):
             continue  # the tag of a remedy, even where a key has the same name
         if isinstance(data, dict):
-            key = next((key for key in data if str(key) == str(part)), None)
+            key = part if part in data else next((key for key in data if _is_written(key, part)), None)
             if key is None:
                 continue
             path.append(key)
@@ -110,6 +110,11 @@ def data_path(data: Any, loc: tuple[int | str, ...]) -> Path:
             path.append(part)
             data = data[part]
     return tuple(path)
+
+
+def _is_written(key: Any, part: int | str) -> bool:
+    """Pydantic names a date key by its text."""
+    return not isinstance(key, str) and str(key) == str(part)
 
 
 def _finding(document: Document, details: ErrorDetails) -> Finding:

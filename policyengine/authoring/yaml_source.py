@@ -33,6 +33,8 @@ from policyengine.errors import Finding
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 50
+MAX_VALUES = 50_000
+MAX_FAULTS = 100
 MAX_DIGITS = 40
 
 Key = str | date | int
@@ -197,6 +199,10 @@ class _Builder:
             raise _RefusedError(index, "PE005", "a second document", "one file holds one document")
 
     def _node(self, event: ScalarEvent | CollectionStartEvent, index: int) -> None:
+        if len(self.places) >= MAX_VALUES:
+            raise _RefusedError(index, "PE005", f"more than {MAX_VALUES} values", "split the file")
+        if len(self.faults) >= MAX_FAULTS:
+            raise _RefusedError(index, "PE005", f"more than {MAX_FAULTS} faults", "correct the first ones")
         top = self.stack[-1] if self.stack else None
         expects_key = top is not None and isinstance(top.container, dict) and top.key is None
         if top is not None and expects_key:

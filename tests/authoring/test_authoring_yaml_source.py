@@ -147,6 +147,20 @@ def test_the_first_of_two_equal_keys_stays_and_reading_goes_on() -> None:
     assert [(finding.line, finding.code) for finding in findings] == [(2, "PE006"), (4, "PE006")]
 
 
+def test_a_file_of_nothing_but_faults_is_not_read_to_its_end() -> None:
+    document, findings = read_yaml(b"a: 1\n" * 1000, "x.yaml")
+    assert document is None
+    # the first `a` is sound; a hundred repeat it, in lines 2 to 101; then the value in line 101 is too much
+    assert [finding.line for finding in findings[:100]] == list(range(2, 102))
+    assert (findings[100].line, findings[100].code) == (101, "PE005")
+    assert len(findings) == 101
+
+
+def test_a_file_with_very_many_values_is_refused() -> None:
+    # the list is the first value, so that the 50,001st value is its 50,000th item
+    assert fault("- a\n" * 60_000) == (50_000, 3, "PE005")
+
+
 def test_a_byte_order_mark_and_windows_line_ends_are_harmless() -> None:
     assert read("\ufeffa: 1\r\nb: 2\r\n".encode()).data == {"a": 1, "b": 2}
 
