@@ -151,9 +151,8 @@ def _not_named(
     if not policy.window.contains(anchor):
         return _trace(rule, Verdict.WINDOW, _window_reason(policy.window.start, policy.window.until, anchor))
     claim = consider(rule, facts)
-    return RuleTrace(
-        policy.id, policy.version, rule.id, claim.verdict, "; ".join(claim.because), claim.clauses
-    )
+    because = "; ".join(claim.because)
+    return RuleTrace(policy.id, policy.version, rule.id, claim.verdict, because, claim.clauses, rule.shadow)
 
 
 def _window_reason(start: date, until: date | None, anchor: date) -> str:
