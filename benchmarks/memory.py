@@ -15,7 +15,7 @@ from pathlib import Path
 import stream
 import workload
 
-from policyengine.bootstrap import Settings, open_ledger, pipeline_of
+from policyengine.bootstrap import Settings, configure_logging, open_ledger, pipeline_of
 from policyengine.domain.events import Record
 
 EVENTS = 1_000_000
@@ -34,12 +34,14 @@ def resident_megabytes() -> float:
 
 def main(total: int) -> int:
     """Run, print, judge."""
+    settings = Settings(batch_size=BATCH)
+    configure_logging(settings)
     load = workload.make(100)
     sizes: list[float] = []
     started = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         store = open_ledger(f"sqlite:///{folder}/ledger.db")
-        writer = pipeline_of(store, stream.policy_set(load), Settings(batch_size=BATCH), "bench")
+        writer = pipeline_of(store, stream.policy_set(load), settings, "bench")
         writer.publish()
         source = enumerate(stream.lines(load, total, CUSTOMERS), start=1)
         while records := [Record(line, offset) for offset, line in islice(source, BATCH)]:

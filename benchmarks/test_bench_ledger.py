@@ -21,7 +21,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from policyengine.adapters import tables
 from policyengine.adapters.files import open_events
 from policyengine.adapters.store import SqlLedgerStore
-from policyengine.bootstrap import Settings, open_ledger, pipeline_of
+from policyengine.bootstrap import Settings, configure_logging, open_ledger, pipeline_of
 from policyengine.ledger.entries import Entry
 from policyengine.ledger.verify import verify
 from policyengine.service.policy_sets import PolicySet
@@ -62,9 +62,11 @@ def fresh(tmp_path: Path) -> Callable[[], str]:
 
 def run(url: str, policies: PolicySet, events: Path) -> int:
     """What `policyengine run` does, without its command line; the number of entries."""
+    settings = Settings(batch_size=BATCH)
+    configure_logging(settings)
     store = open_ledger(url)
     try:
-        writer = pipeline_of(store, policies, Settings(batch_size=BATCH), "bench")
+        writer = pipeline_of(store, policies, settings, "bench")
         writer.publish()
         with open_events(events, 0, b"") as source:
             for records in source.batches(BATCH):

@@ -12,7 +12,7 @@ from typing import BinaryIO
 from policyengine.domain.events import Record
 from policyengine.errors import UsageError
 
-_FINGERPRINT_BYTES = 65_536
+_FINGERPRINT_BYTES = 16_384
 
 
 class LineSource:
@@ -55,48 +55,89 @@ def open_events(path: Path, offset: int, fingerprint: bytes) -> Iterator[LineSou
                 "give the new file another name"
             )
             raise UsageError(message)
-        stream.seek(offset)
+        if offset:
+            offset = _after_newline(stream, offset)
         yield LineSource(stream, offset)
 
 
+def _after_newline(stream: BinaryIO, offset: int) -> int:
+    """Go to ``offset``, and over a newline that came after a last line was read without one."""
+    stream.seek(offset - 1)
+    before, after = stream.read(1), stream.read(2)
+    if before != b"\n" and after.startswith((b"\n", b"\r\n")):
+        offset += after.index(b"\n") + 1
+    stream.seek(offset)
+    return offset
+
+
 def fingerprint_of(path: Path, offset: int) -> bytes:
-    """What the first bytes up to ``offset`` (at most 64 KiB) are, to know the file again."""
+    """By what a file is known again: a digest of the first and the last bytes before ``offset``."""
     with path.open("rb") as stream:
-        return sha256(stream.read(min(offset, _FINGERPRINT_BYTES))).digest()
+        first = stream.read(min(offset, _FINGERPRINT_BYTES))
+        return sha256(first + _before(stream, offset, len(first))).digest()
+
+
+def _before(stream: BinaryIO, offset: int, start: int) -> bytes:
+    """The last bytes before ``offset``, of those from ``start`` on."""
+    start = max(start, offset - _FINGERPRINT_BYTES)
+    stream.seek(start)
+    return stream.read(offset - start)
 
 
 class JsonLinesSink:
     """A file of JSON lines that continues exactly where it was committed.
 
-    ``position`` is the file's size after the last line that counts. Opening it cuts off what was
-    written but not committed, so a line is never there twice.
+    ``position`` is the file's size after the last line that counts, and a digest of what stands
+    before it. Opening the file cuts off what was written but not committed, so a line is never there
+    twice; a file that was not written here before is refused, not cut.
     """
 
     def __init__(self, path: Path, position: bytes) -> None:
         self._path = path
-        size = int.from_bytes(position, "big") if position else None
+        with self._refusals():
+            self._stream = path.open("a+b", buffering=0)
         try:
-            self._stream = path.open("r+b" if path.exists() else "w+b")
-        except OSError as error:
-            message = f"cannot write {path}: {error.strerror}"
-            raise UsageError(message) from error
-        self._stream.seek(0, 2)
-        if size is not None:
-            if self._stream.tell() < size:
-                message = (
-                    f"{path} does not hold the {size} bytes that this ledger published before; "
-                    "name the file of the earlier runs"
-                )
-                raise UsageError(message)
-            self._stream.truncate(size)
-            self._stream.seek(size)
+            with self._refusals():
+                self._size = self._stream.seek(0, os.SEEK_END)
+                if position:
+                    self._cut_back(position)
+        except BaseException:
+            self._stream.close()
+            raise
+
+    @property
+    def position(self) -> bytes:
+        """Where the file stands, in 8 bytes, and the digest of its end."""
+        return self._size.to_bytes(8, "big") + sha256(_before(self._stream, self._size, 0)).digest()
+
+    def _cut_back(self, position: bytes) -> None:
+        there, self._size = self._size, int.from_bytes(position[:8], "big")
+        if there < self._size or self.position != position:
+            message = (
+                f"{self._path} does not hold the {self._size} bytes that this ledger published before; "
+                "name the file of the earlier runs"
+            )
+            raise UsageError(message)
+        self._stream.truncate(self._size)
 
     def write(self, lines: list[bytes]) -> bytes:
         """Append lines, on disk when this returns; the position after them."""
-        self._stream.write(b"".join(line + b"\n" for line in lines))
-        self._stream.flush()
-        os.fsync(self._stream.fileno())
-        return self._stream.tell().to_bytes(8, "big")
+        raw = b"".join(line + b"\n" for line in lines)
+        with self._refusals():
+            rest = memoryview(raw)
+            while rest:
+                rest = rest[self._stream.write(rest) :]
+            os.fsync(self._stream.fileno())
+        self._size += len(raw)
+        return self.position
+
+    @contextmanager
+    def _refusals(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            message = f"cannot write {self._path}: {error.strerror or error}"
+            raise UsageError(message) from error
 
     def close(self) -> None:
         """Give the file back."""

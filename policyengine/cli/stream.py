@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, nullcontext
+from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -30,6 +31,7 @@ from policyengine.cli.options import (
 from policyengine.cli.output import Format, out, print_json, progress, say, table
 from policyengine.domain.events import Rejection
 from policyengine.engine.explain import explain
+from policyengine.errors import UsageError
 from policyengine.ledger.canonical import canonical
 from policyengine.service.dry_run import dry_run
 from policyengine.service.pipeline import Pipeline, Tally
@@ -71,15 +73,34 @@ def run(
     policy_set = None if settings.rules is None else policy_set_of(settings.rules, settings.schemas)
     sinks = {DECISIONS: decisions, DEAD_LETTERS: dead_letters}
     wanted = {channel: path for channel, path in sinks.items() if path is not None}
+    _check_files(events, wanted)
     with ExitStack() as stack:
         store = open_ledger(settings.ledger)
         stack.callback(store.close)
         policy_set = policy_set or policy_set_in_force(store, settings.shard)
-        name = "stdin" if events == STDIN else str(Path(events).resolve())
+        name = "stdin" if _read_once(events) else str(Path(events).resolve())
         writer = pipeline_of(store, policy_set, settings, name, tuple(wanted))
         writer.publish()
         tally = _decide_all(store, writer, settings, events, wanted)
     _summary(settings, writer, tally, form)
+
+
+def _read_once(events: str) -> bool:
+    """Whether the input is a stream, which no second reader can open: standard input or a pipe."""
+    path = Path(events)
+    return events == STDIN or (path.exists() and not path.is_file() and not path.is_dir())
+
+
+def _check_files(events: str, wanted: Mapping[str, Path]) -> None:
+    """What is wrong with the files is said before anything is written."""
+    if not _read_once(events):
+        with open_events(Path(events), 0, b""):
+            pass
+    files = [Path(name).resolve() for name in (events, *wanted.values()) if name != STDIN]
+    for file in files:
+        if files.count(file) > 1:
+            message = f"{file} is named twice: events, decisions and dead letters need a file each"
+            raise UsageError(message)
 
 
 def _decide_all(
@@ -93,32 +114,38 @@ def _decide_all(
             sink = JsonLinesSink(path, b"" if outbox is None else outbox.position)
             stack.callback(sink.close)
             sinks[channel] = sink
-        source, total = stack.enter_context(_source(store, writer, settings, events))
-        advance = stack.enter_context(progress("deciding", total))
+        source = stack.enter_context(_input(store, writer, settings, events))
+        advance = stack.enter_context(progress("deciding", source.total))
         for channel, sink in sinks.items():
             relay(store, settings.shard, channel, sink)
-        for records in source.batches(settings.batch_size):
+        for records in source.lines.batches(settings.batch_size):
             start = writer.offset
-            fingerprint = b"" if events == STDIN else fingerprint_of(Path(events), records[-1].offset)
-            tally.add(writer.process(records, fingerprint))
+            tally.add(writer.process(records, source.fingerprint(records[-1].offset)))
             for channel, sink in sinks.items():
                 relay(store, settings.shard, channel, sink)
             advance(records[-1].offset - start)
     return tally
 
 
+class _Input(NamedTuple):
+    """Lines from where the ledger left them, how many bytes they are, and by what they are known again."""
+
+    lines: LineSource
+    total: int | None
+    fingerprint: Callable[[int], bytes]
+
+
 @contextmanager
-def _source(
-    store: SqlLedgerStore, writer: Pipeline, settings: Settings, events: str
-) -> Iterator[tuple[LineSource, int | None]]:
-    if events == STDIN:
-        yield LineSource(sys.stdin.buffer, writer.offset), None
-        return
+def _input(store: SqlLedgerStore, writer: Pipeline, settings: Settings, events: str) -> Iterator[_Input]:
     path = Path(events)
+    if _read_once(events):
+        with path.open("rb") if events != STDIN else nullcontext(sys.stdin.buffer) as stream:
+            yield _Input(LineSource(stream, writer.offset), None, lambda _: b"")
+        return
     checkpoint = store.checkpoint(settings.shard, str(path.resolve()))
-    fingerprint = b"" if checkpoint is None else checkpoint.fingerprint
-    with open_events(path, writer.offset, fingerprint) as source:
-        yield source, path.stat().st_size - writer.offset
+    known = b"" if checkpoint is None else checkpoint.fingerprint
+    with open_events(path, writer.offset, known) as lines:
+        yield _Input(lines, path.stat().st_size - writer.offset, partial(fingerprint_of, path))
 
 
 def _summary(settings: Settings, writer: Pipeline, tally: Tally, form: Format) -> None:

@@ -19,10 +19,14 @@ _LIMIT = 1_000
 
 
 class Sink(Protocol):
-    """Takes lines and says where it stands after them."""
+    """Takes lines and says where it stands."""
+
+    @property
+    def position(self) -> bytes:
+        """The position to come back to."""
 
     def write(self, lines: list[bytes]) -> bytes:
-        """Append lines durably; the position to come back to."""
+        """Append lines durably; the position after them."""
 
 
 def published_decision(entry: Entry) -> bytes:
@@ -64,6 +68,9 @@ def relay(store: LedgerStore, shard: str, channel: str, sink: Sink) -> int:
     cut back when it is opened again, so each entry goes out once.
     """
     kind, render = CHANNELS[channel]
+    box = store.outbox(shard, channel)
+    if box is not None and not box.position:  # before the first line: a crash may follow it
+        store.mark_published(shard, channel, box.next_seq, sink.position)
     published = 0
     while entries := store.unpublished(shard, channel, kind, _LIMIT):
         position = sink.write([render(entry) for entry in entries])
