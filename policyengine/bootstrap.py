@@ -43,7 +43,9 @@ class Settings(BaseSettings):
     )
     shard: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the part of the ledger to write")
     batch_size: int = Field(500, ge=1, le=100_000, description="events per transaction")
-    state_cache: int = Field(50_000, ge=1, description="customers whose state is kept in memory")
+    state_cache: int = Field(
+        100_000, ge=1, description="entities and bundles of remedies kept in memory, 0.5 kB each"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="least important messages that are shown"
     )

@@ -50,7 +50,7 @@ class SqlLedgerStore:
         self._insert_seen = Statement(insert(seen), engine)
         self._upsert_states = Statement(
             states.on_conflict_do_update(
-                index_elements=["shard", "customer"], set_={"body": states.excluded.body}
+                index_elements=["shard", "customer", "part"], set_={"body": states.excluded.body}
             ),
             engine,
         )
@@ -95,7 +95,12 @@ class SqlLedgerStore:
                 connection, [(shard, key, digest, seq) for key, (digest, seq) in batch.seen.items()]
             )
             self._upsert_states.many(
-                connection, [(shard, customer, body) for customer, body in batch.states.items()]
+                connection,
+                [
+                    (shard, customer, part, body)
+                    for customer, parts in batch.states.items()
+                    for part, body in parts.items()
+                ],
             )
             channels = [Outbox(channel, first) for channel, first in batch.channels.items()]
             self._new_channels.many(
@@ -200,12 +205,15 @@ class SqlLedgerStore:
                 return found
         return None
 
-    def states(self, shard: str, customers: Iterable[str]) -> dict[str, bytes]:
-        """The stored states of those customers that have one."""
-        query = select(state.c.customer, state.c.body).where(
+    def states(self, shard: str, customers: Iterable[str]) -> dict[str, dict[str, bytes]]:
+        """The stored states, in parts, of those customers that have one."""
+        query = select(state.c.customer, state.c.part, state.c.body).where(
             state.c.shard == shard, state.c.customer.in_(bindparam("keys", expanding=True))
         )
-        return dict(tuple(row) for row in self._looked_up(query, customers))
+        found: dict[str, dict[str, bytes]] = {}
+        for customer, part, body in self._looked_up(query, customers):
+            found.setdefault(customer, {})[part] = body
+        return found
 
     def seen(self, shard: str, keys: Iterable[bytes]) -> dict[bytes, Seen]:
         """Those keys that were accepted before."""
@@ -268,11 +276,11 @@ class SqlLedgerStore:
             for row in self._stream(query.order_by(entry.c.seq)):
                 yield Entry(*row)
 
-    def state_rows(self, shard: str) -> Iterator[tuple[str, bytes]]:
-        """Every stored state."""
-        query = select(state.c.customer, state.c.body).where(state.c.shard == shard)
-        for row in self._stream(query.order_by(state.c.customer)):
-            yield row[0], row[1]
+    def state_rows(self, shard: str) -> Iterator[tuple[str, str, bytes]]:
+        """Every part of every stored state."""
+        query = select(state.c.customer, state.c.part, state.c.body).where(state.c.shard == shard)
+        for row in self._stream(query.order_by(state.c.customer, state.c.part)):
+            yield row[0], row[1], row[2]
 
     # --- what only verification reads ------------------------------------------------------------
 

@@ -98,6 +98,7 @@ state = Table(
     metadata,
     _shard(),
     Column("customer", Text, primary_key=True),
+    Column("part", Text, primary_key=True),
     Column("body", Blob, nullable=False),
 )
 

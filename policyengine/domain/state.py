@@ -8,16 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any
 
 from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.decision import Decision, Ref
 from policyengine.domain.events import Event
+from policyengine.domain.holdings import Entities, Entity, Remedies, RemedyRecord
 from policyengine.domain.money import Money
-from policyengine.domain.values import Json, Value, pack, unpack
+from policyengine.domain.values import Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
+_NONE = Entities()
+_REMEDIES = "remedies:"
 
 
 def to_micros(instant: datetime) -> int:
@@ -30,34 +33,13 @@ def from_micros(micros: int) -> datetime:
     return _EPOCH + timedelta(microseconds=micros)
 
 
-class Entity(NamedTuple):
-    """Attributes of a booking, a membership … and when (µs) the event that set each happened."""
-
-    values: Mapping[str, Value]
-    times: Mapping[str, int]
-
-
-class RemedyRecord(NamedTuple):
-    """A remedy granted or offered before: what caps, explanations and reviews need."""
-
-    policy: str
-    version: int
-    rule: str
-    kind: str
-    entity: Ref | None
-    amount: Money | None
-    time: int  # µs
-    decision: str  # the decision that granted it
-    offered: bool = False
-
-
 @dataclass(frozen=True, slots=True)
 class CustomerState:
     """Entities by type and id, and the remedies granted or offered, oldest first."""
 
     customer: str
-    entities: Mapping[str, Mapping[str, Entity]] = field(default_factory=dict)
-    remedies: tuple[RemedyRecord, ...] = ()
+    entities: Mapping[str, Entities] = field(default_factory=dict)
+    remedies: Remedies = field(default_factory=Remedies)
 
 
 def evolve(state: CustomerState, event: Event, catalogue: Catalogue) -> CustomerState:
@@ -79,9 +61,9 @@ def evolve(state: CustomerState, event: Event, catalogue: Catalogue) -> Customer
     update.update(kind.sets)
     for name in kind.stamps:
         update[name] = event.time
-    of_type = state.entities.get(ref.type, {})
+    of_type = state.entities.get(ref.type, _NONE)
     entity = _set(of_type.get(ref.id), update, to_micros(event.time))
-    entities = {**state.entities, ref.type: {**of_type, ref.id: entity}}
+    entities = {**state.entities, ref.type: of_type.having(ref.id, entity)}
     return CustomerState(state.customer, entities, state.remedies)
 
 
@@ -125,7 +107,7 @@ def evolve_decided(state: CustomerState, decision: Decision) -> CustomerState:
         )
         for offer in decision.offers
     ]  # fmt: skip
-    return CustomerState(state.customer, state.entities, (*state.remedies, *records))
+    return CustomerState(state.customer, state.entities, state.remedies.extended(records))
 
 
 def evolve_recorded(state: CustomerState, document: Mapping[str, Any]) -> CustomerState:
@@ -150,54 +132,45 @@ def evolve_recorded(state: CustomerState, document: Mapping[str, Any]) -> Custom
                 offered="kind" not in raw,
             )
         )
-    return CustomerState(state.customer, state.entities, (*state.remedies, *records))
+    return CustomerState(state.customer, state.entities, state.remedies.extended(records))
 
 
-def state_to_json(state: CustomerState) -> dict[str, Json]:
-    """Compact JSON: what a store keeps. Attribute order does not matter; remedies keep theirs."""
-    return {
-        "customer": state.customer,
-        "entities": {
-            kind: {
-                key: {
-                    "v": {name: pack(value) for name, value in entity.values.items()},
-                    "t": dict(entity.times),
-                }
-                for key, entity in of_type.items()
-            }
-            for kind, of_type in state.entities.items()
-        },
-        "remedies": [_record_to_json(record) for record in state.remedies],
+def fresh_parts(state: CustomerState) -> dict[str, bytes]:
+    """What changed since the state was loaded or settled: part → bytes.
+
+    A part is one entity (`booking/b1`) or sixteen remedies (`remedies:0`), so that a long history is
+    neither read whole nor written again with every event.
+    """
+    parts = {
+        f"{kind}/{key}": packed
+        for kind, of_type in state.entities.items()
+        for key, packed in of_type.fresh().items()
     }
+    for number, packed in state.remedies.fresh().items():
+        parts[f"{_REMEDIES}{number}"] = packed
+    return parts
 
 
-def state_from_json(raw: Mapping[str, Any]) -> CustomerState:
-    """The inverse of ``state_to_json``."""
-    entities = {
-        kind: {
-            key: Entity({name: unpack(value) for name, value in entity["v"].items()}, dict(entity["t"]))
-            for key, entity in of_type.items()
-        }
-        for kind, of_type in raw["entities"].items()
-    }
-    remedies = tuple(_record_from_json(record) for record in raw["remedies"])
-    return CustomerState(raw["customer"], entities, remedies)
+def settled(state: CustomerState) -> CustomerState:
+    """The same state when its fresh parts have been written: all of it packed."""
+    entities = {kind: of_type.settled(of_type.fresh()) for kind, of_type in state.entities.items()}
+    return CustomerState(state.customer, entities, state.remedies.settled(state.remedies.fresh()))
 
 
-def _record_to_json(record: RemedyRecord) -> Json:
-    entity: Json = None if record.entity is None else [record.entity.type, record.entity.id]
-    amount: Json = None if record.amount is None else [record.amount.minor, record.amount.currency]
-    return [
-        record.policy, record.version, record.rule, record.kind,
-        entity, amount, record.time, record.decision, record.offered,
-    ]  # fmt: skip
+def state_of_parts(customer: str, parts: Mapping[str, bytes]) -> CustomerState:
+    """Put a state together of all its parts."""
+    entities: dict[str, dict[str, Entity | bytes]] = {}
+    chunks: dict[int, bytes] = {}
+    for part, packed in parts.items():
+        if part.startswith(_REMEDIES):
+            chunks[int(part.removeprefix(_REMEDIES))] = packed
+        else:
+            kind, _, key = part.partition("/")
+            entities.setdefault(kind, {})[key] = packed
+    by_type = {kind: Entities(of_type) for kind, of_type in entities.items()}
+    return CustomerState(customer, by_type, Remedies.of_chunks([chunks[n] for n in sorted(chunks)]))
 
 
-def _record_from_json(raw: list[Any]) -> RemedyRecord:
-    policy, version, rule, kind, entity, amount, time, decision, offered = raw
-    return RemedyRecord(
-        policy, version, rule, kind,
-        None if entity is None else Ref(*entity),
-        None if amount is None else Money(*amount),
-        time, decision, offered,
-    )  # fmt: skip
+def size(state: CustomerState) -> int:
+    """How many parts it has."""
+    return sum(len(of_type) for of_type in state.entities.values()) + state.remedies.chunks()

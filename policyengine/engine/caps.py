@@ -13,10 +13,11 @@ from typing import cast
 from policyengine.domain.calendar import Period, calendar_period, local_date, local_midnight
 from policyengine.domain.decision import Ref, Remedy
 from policyengine.domain.events import Event
+from policyengine.domain.holdings import RemedyRecord
 from policyengine.domain.money import Money
 from policyengine.domain.policy import Cap
 from policyengine.domain.remedies import WORTH_KINDS
-from policyengine.domain.state import CustomerState, RemedyRecord, to_micros
+from policyengine.domain.state import CustomerState, to_micros
 from policyengine.engine.ruleset import PolicyVersion
 
 _DAY = 86_400_000_000  # µs

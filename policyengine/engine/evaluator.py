@@ -136,7 +136,7 @@ def _chain(node: Apply, settings: Settings, *, decides: bool) -> Run:
         for operand in operands:
             try:
                 if operand(facts) is decides:
-                    return decides
+                    return bool(decides)
             except FAULTS as error:
                 fault = fault or error
         if fault is not None:

@@ -11,11 +11,13 @@ from collections.abc import Iterator, Mapping
 from policyengine.domain.catalogue import Attribute, Catalogue
 from policyengine.domain.decision import Ref
 from policyengine.domain.events import Event
-from policyengine.domain.state import CustomerState, Entity, entity_of
+from policyengine.domain.holdings import Entities, Entity
+from policyengine.domain.state import CustomerState, entity_of
 from policyengine.domain.values import Value
 from policyengine.domain.world import World
 
 Facts = dict[str, Value]
+_NONE = Entities()
 
 
 class FactBuilder:
@@ -71,7 +73,7 @@ class FactBuilder:
                 continue
             # invariant: where the entity that is named is unknown, no other stands in for it
             named.add(ref.type)
-            entity = state.entities.get(ref.type, {}).get(ref.id)
+            entity = state.entities.get(ref.type, _NONE).get(ref.id)
             if entity is None:
                 continue
             yield ref, entity

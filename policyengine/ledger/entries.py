@@ -54,8 +54,14 @@ class Entry(NamedTuple):
     customer: str | None
 
     def document(self) -> dict[str, Any]:
-        """The body, parsed."""
-        document: dict[str, Any] = orjson.loads(self.body)
+        """The body, parsed; LedgerError PE708 where it was changed to something that is no JSON object."""
+        try:
+            document = orjson.loads(self.body)
+        except orjson.JSONDecodeError:
+            document = None
+        if type(document) is not dict:
+            message = f"the body of entry {self.seq} of shard `{self.shard}` is damaged; run `verify`"
+            raise LedgerError(message, code="PE708")
         return document
 
 

@@ -97,6 +97,7 @@ class Batch:
 
     ``entries`` continue the shard's sequence without a gap; ``root`` and ``frontier`` are the tree's
     after them. ``since`` is the offset that the batch's input was read from (None: a new input);
+    ``states`` are the parts that changed, by customer.
     ``counters`` are differences. ``channels`` names the outboxes that must exist, with the sequence that
     one starts from when it is new. ``policy_set`` is the digest in force after the batch.
     """
@@ -105,7 +106,7 @@ class Batch:
     frontier: bytes
     policy_set: str
     entries: Sequence[Entry] = ()
-    states: Mapping[str, bytes] = field(default_factory=dict)
+    states: Mapping[str, Mapping[str, bytes]] = field(default_factory=dict)
     seen: Mapping[bytes, Seen] = field(default_factory=dict)
     checkpoint: Checkpoint | None = None
     since: int | None = None

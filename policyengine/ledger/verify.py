@@ -107,19 +107,20 @@ def verify_shard(
 
 
 def compare_states(
-    shard: str, expected: Mapping[str, bytes], stored: Iterable[tuple[str, bytes]]
+    shard: str, expected: Mapping[str, Mapping[str, bytes]], stored: Iterable[tuple[str, str, bytes]]
 ) -> Iterator[Fault]:
-    """Compare stored states with those that the entries fold to, both as canonical bytes."""
-    missing = set(expected)
-    for customer, body in stored:
-        missing.discard(customer)
-        row = f"customer `{customer}`"
-        if customer not in expected:
-            yield Fault(STATE, shard, "state", "customer", row, "no entry concerns this customer")
-        elif body != expected[customer]:
+    """Compare stored states, part by part, with those that the entries fold to."""
+    missing = {(customer, part) for customer, parts in expected.items() for part in parts}
+    for customer, part, body in stored:
+        missing.discard((customer, part))
+        row = f"customer `{customer}`, part `{part}`"
+        wanted = expected.get(customer, {}).get(part)
+        if wanted is None:
+            yield Fault(STATE, shard, "state", "customer or part", row, "no entry makes this part")
+        elif body != wanted:
             yield Fault(STATE, shard, "state", "body", row, "is not what the entries fold to")
-    for customer in sorted(missing):
-        yield Fault(STATE, shard, "state", "", f"customer `{customer}`", "the state is missing")
+    for customer, part in sorted(missing):
+        yield Fault(STATE, shard, "state", "", f"customer `{customer}`, part `{part}`", "is missing")
 
 
 class _Walk:

@@ -21,6 +21,7 @@ from policyengine.service.replay import Progress, no_progress
 from policyengine.service.step import step
 
 EXAMPLES = 10
+_NAMES = ("version", "rule", "title")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +66,15 @@ def _substance(document: Mapping[str, Any] | None) -> Any:
     """What counts as a change: outcome, remedies, offers, denials; not versions, words or traces."""
     if document is None:
         return None
-    remedies = [
-        {key: value for key, value in remedy.items() if key not in ("version", "rule")}
-        for remedy in document["remedies"]
-    ]
-    offers = [offer["alternatives"] for offer in document["offers"]]
-    return document["outcome"], remedies, offers, [denial["reason"] for denial in document["denials"]]
+    denials = [denial["reason"] for denial in document["denials"]]
+    return document["outcome"], _given(document["remedies"]), _given(document["offers"]), denials
+
+
+def _given(part: Any) -> Any:
+    """Remedies or offers without the names of what gave them and of what they are called."""
+    if isinstance(part, Mapping):
+        return {key: _given(value) for key, value in part.items() if key not in _NAMES}
+    return [_given(value) for value in part] if isinstance(part, list) else part
 
 
 def _add_money(totals: Counter[tuple[str, str]], document: Mapping[str, Any] | None) -> None:

@@ -34,7 +34,10 @@ def find_decision(store: LedgerStore, decision_id: str) -> Entry:
 
 
 def situation(store: LedgerStore, entry: Entry) -> Situation:
-    """Fold the customer's events and decisions up to the one in question."""
+    """Fold the customer's events and decisions up to the one in question.
+
+    What the same event brought about besides is left out: its decisions were made on one state.
+    """
     document = entry.document()
     decided = None if document["entity"] is None else Ref(**document["entity"])
     recorded = Recorded(store)
@@ -49,9 +52,9 @@ def situation(store: LedgerStore, entry: Entry) -> Situation:
             policy_set, validator = recorded.at(digest_of(past))
             event = revalidate(validator, past)
             state = evolve(state, event, policy_set.catalogue)
-        elif past.kind == Kind.DECISION:
+        elif past.kind == Kind.DECISION and past.document()["event"] != document["event"]:
             state = evolve_recorded(state, past.document())
     if event is None:
         message = f"decision {document['decision_id']} has no event before it; run `verify`"
-        raise LedgerError(message, code="PE706")
+        raise LedgerError(message, code="PE712")
     return Situation(recorded.at(digest_of(entry))[0], state, event, decided)

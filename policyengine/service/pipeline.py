@@ -7,16 +7,15 @@ output are others' business; the store is handed in.
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 
-import orjson
 import structlog
 
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Record, Rejection
-from policyengine.domain.state import CustomerState, state_from_json, state_to_json
+from policyengine.domain.state import CustomerState, fresh_parts, settled, size, state_of_parts
 from policyengine.domain.validation import Validator
 from policyengine.ledger.canonical import canonical_typed
 from policyengine.ledger.entries import (
@@ -53,12 +52,17 @@ class Tally:
 
 
 class StateCache:
-    """The most recently used customers' states; the store has them all."""
+    """The most recently used customers' states, packed; the store has them all.
+
+    ``capacity`` counts parts (an entity, or sixteen remedies), half a kilobyte each: so the memory
+    that it takes does not depend on how many customers there are or how long their histories.
+    """
 
     def __init__(self, store: LedgerStore, shard: str, capacity: int) -> None:
         self._store = store
         self._shard = shard
         self._capacity = capacity
+        self._parts = 0
         self._states: OrderedDict[str, CustomerState] = OrderedDict()
 
     def load(self, customers: Sequence[str]) -> None:
@@ -67,26 +71,31 @@ class StateCache:
         if missing:
             stored = self._store.states(self._shard, missing)
             for customer in missing:
-                raw = stored.get(customer)
-                self._states[customer] = (
-                    CustomerState(customer) if raw is None else state_from_json(orjson.loads(raw))
-                )
+                self._put(customer, state_of_parts(customer, stored.get(customer, {})))
 
     def __getitem__(self, customer: str) -> CustomerState:
-        self._states.move_to_end(customer)
         return self._states[customer]
 
     def __setitem__(self, customer: str, state: CustomerState) -> None:
+        self._put(customer, state)
+
+    def _put(self, customer: str, state: CustomerState) -> None:
+        known = self._states.pop(customer, None)
+        self._parts += size(state) - (0 if known is None else size(known))
         self._states[customer] = state
 
-    def trim(self) -> None:
-        """Forget the least recently used beyond the capacity."""
-        while len(self._states) > self._capacity:
-            self._states.popitem(last=False)
+    def settle(self, customers: Iterable[str]) -> None:
+        """What these customers changed is written; forget the least recently used beyond the capacity."""
+        for customer in customers:
+            self._states[customer] = settled(self._states[customer])
+        while self._parts > self._capacity and self._states:
+            _, state = self._states.popitem(last=False)
+            self._parts -= size(state)
 
     def clear(self) -> None:
         """Forget all: what is held may be ahead of a commit that failed."""
         self._states.clear()
+        self._parts = 0
 
 
 class Pipeline:
@@ -102,7 +111,7 @@ class Pipeline:
         *,
         place: Place,
         salts: Callable[[int], bytes],
-        state_cache: int = 50_000,
+        state_cache: int = 100_000,
         channels: Sequence[str] = (),
     ) -> None:
         self._store = store
@@ -139,7 +148,6 @@ class Pipeline:
         except BaseException:
             self._states.clear()
             raise
-        self._states.trim()
         self._log.info("batch committed", size=self.head.size, root=self.head.root.hex(), offset=self.offset)
         return work.tally
 
@@ -238,7 +246,7 @@ class Pipeline:
             frontier=work.tree.to_bytes(),
             policy_set=self._policy_set.digest,
             entries=work.entries,
-            states={customer: encode_state(state) for customer, state in work.states.items()},
+            states={customer: fresh_parts(state) for customer, state in work.states.items()},
             seen=work.seen,
             checkpoint=checkpoint,
             since=self._since,
@@ -246,6 +254,7 @@ class Pipeline:
             channels=dict.fromkeys(self._channels, 0),
         )
         self.head = self._store.commit(self._place.shard, batch, self.head)
+        self._states.settle(work.states)
         self._tree = work.tree
         if checkpoint is not None:
             self.offset = self._since = work.offset
@@ -263,11 +272,6 @@ class _Work:
     seen: dict[bytes, Seen] = field(default_factory=dict)
     known: dict[bytes, Seen] = field(default_factory=dict)
     tally: Tally = field(default_factory=Tally)
-
-
-def encode_state(state: CustomerState) -> bytes:
-    """A state as the store keeps it: JSON with sorted keys."""
-    return orjson.dumps(state_to_json(state), option=orjson.OPT_SORT_KEYS)
 
 
 def conflict(event: Event, raw: bytes) -> Rejection:

@@ -51,8 +51,8 @@ class LedgerStore(Protocol):
     def checkpoint(self, shard: str, input_name: str) -> Checkpoint | None:
         """Where to go on reading an input; None when it was never read."""
 
-    def states(self, shard: str, customers: Iterable[str]) -> dict[str, bytes]:
-        """The stored states of those of the customers that have one."""
+    def states(self, shard: str, customers: Iterable[str]) -> dict[str, dict[str, bytes]]:
+        """The stored states, in parts, of those of the customers that have one."""
 
     def seen(self, shard: str, keys: Iterable[bytes]) -> dict[bytes, Seen]:
         """Those of the event keys that were accepted before."""
@@ -83,8 +83,8 @@ class LedgerStore(Protocol):
     def policy_set(self, digest: str) -> bytes | None:
         """The body of a published policy set."""
 
-    def state_rows(self, shard: str) -> Iterator[tuple[str, bytes]]:
-        """Every stored state, by customer in the order of UTF-8 bytes."""
+    def state_rows(self, shard: str) -> Iterator[tuple[str, str, bytes]]:
+        """Every part of every stored state, by customer and part in the order of UTF-8 bytes."""
 
     # --- what only verification reads: see ledger.verify.Evidence -------------------------------
 

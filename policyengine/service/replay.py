@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from policyengine.domain.catalogue import Catalogue
-from policyengine.domain.events import Event
+from policyengine.domain.events import Event, Rejection
 from policyengine.domain.schema import read_catalogue
 from policyengine.domain.state import CustomerState, evolve, evolve_recorded
 from policyengine.domain.validation import Validator
@@ -58,7 +58,7 @@ class Recorded:
             raw = self._store.policy_set(digest)
             if raw is None:
                 message = f"the ledger names policy set {digest} but does not hold it; run `verify`"
-                raise LedgerError(message, code="PE705")
+                raise LedgerError(message, code="PE712")
             policy_set = recorded(raw)
             known = policy_set, Validator(policy_set.catalogue)
             self._sets[digest] = known
@@ -73,12 +73,16 @@ def digest_of(entry: Entry) -> str:
 
 def revalidate(validator: Validator, entry: Entry) -> Event:
     """The event of an entry, validated again; LedgerError when it no longer is one."""
-    document = entry.document()["event"]
-    event = validator.validate(orjson.dumps(document))
+    event = validated(validator, entry)
     if not isinstance(event, Event):
-        message = f"entry {entry.seq}: its event is refused now: {event.code} {event.reason}"
-        raise LedgerError(message, code="PE706")
+        message = f"the event of entry {entry.seq} is refused now: {event.code} {event.reason}; run `verify`"
+        raise LedgerError(message, code="PE712")
     return event
+
+
+def validated(validator: Validator, entry: Entry) -> Event | Rejection:
+    """The event of an entry, validated again, or why it is none."""
+    return validator.validate(orjson.dumps(entry.document()["event"]))
 
 
 def replay(store: LedgerStore, shard: str, *, progress: Progress = no_progress) -> Iterator[Difference]:
@@ -98,12 +102,19 @@ def replay(store: LedgerStore, shard: str, *, progress: Progress = no_progress) 
         last = entry.seq
         if entry.kind == Kind.EVENT:
             policy_set, validator = engine.at(digest_of(entry))
-            event = revalidate(validator, entry)
+            event = validated(validator, entry)
+            if not isinstance(event, Event):
+                yield Difference(shard, entry.seq, "event", entry.body, rejected_body(event).raw)
+                continue
             state = states.get(event.subject) or CustomerState(event.subject)
             states[event.subject], decisions = step(policy_set.ruleset, state, event)
             due.extend(canonical(decision.to_json()) for decision in decisions)
         elif entry.kind == Kind.REJECTED:
             yield from _reject_again(engine, entry)
+        else:
+            again = engine.at(digest_of(entry))[0].body.raw
+            if again != entry.body:
+                yield Difference(shard, entry.seq, "policy set", entry.body, again)
     yield from _missing(shard, last, due)
 
 
@@ -147,8 +158,8 @@ def _catalogue(
     if digest not in known:
         raw = store.policy_set(digest)
         if raw is None:
-            message = f"the ledger names policy set {digest} but does not hold it"
-            raise LedgerError(message, code="PE705")
+            message = f"the ledger names policy set {digest} but does not hold it; run `verify`"
+            raise LedgerError(message, code="PE712")
         catalogue = read_catalogue(orjson.loads(raw)["catalogue"])
         known[digest] = catalogue, Validator(catalogue)
     return known[digest]

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from policyengine.domain.state import fresh_parts
 from policyengine.ledger.faults import STATE, Fault
 from policyengine.ledger.verify import compare_states, verify
-from policyengine.service.pipeline import encode_state
 from policyengine.service.ports import LedgerStore
 from policyengine.service.replay import Progress, no_progress, refold
 
@@ -69,7 +69,7 @@ def verify_ledger(
 
 def _states(store: LedgerStore, shard: str) -> Iterator[Fault]:
     try:
-        folded = {customer: encode_state(state) for customer, state in refold(store, shard).items()}
+        folded = {customer: fresh_parts(state) for customer, state in refold(store, shard).items()}
     except Exception as error:  # noqa: BLE001  whatever a forged entry brings about is a finding, not a crash
         message = f"the entries cannot be folded: {error}"
         yield Fault(STATE, shard, "entry", "body", "some entries", message)

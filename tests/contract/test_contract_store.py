@@ -82,7 +82,7 @@ class TestStore:
                 "events.jsonl", 30, 1, b"first bytes"
             )
             assert store.states("members", ["ann", "bob", "cem"]) == {
-                "ann": b'{"last":"e-1"}', "bob": b'{"last":"e-2"}',
+                "ann": {"last": b'{"last":"e-1"}'}, "bob": {"last": b'{"last":"e-2"}'},
             }  # fmt: skip
             assert store.outbox("members", DECISIONS) == Outbox(DECISIONS, 0)
             assert list(verify(store)) == []
@@ -90,7 +90,7 @@ class TestStore:
     def test_a_state_is_overwritten_and_counters_add_up(self, store: SqlLedgerStore) -> None:
         writer = written(store)
         head = writer.write([(40, body) for body in event_and_decision(3, "ann")], 40, duplicates=4)
-        assert store.states("members", ["ann"]) == {"ann": b'{"last":"e-3"}'}
+        assert store.states("members", ["ann"]) == {"ann": {"last": b'{"last":"e-3"}'}}
         assert head.counters == {"duplicates": 1 + 4}
         assert (head.batch, head.size) == (2, 6 + 2)
 
@@ -139,7 +139,10 @@ class TestStore:
 
     def test_states_come_by_customer(self, store: SqlLedgerStore) -> None:
         written(store)
-        assert [customer for customer, _ in store.state_rows("members")] == ["ann", "bob"]
+        assert list(store.state_rows("members")) == [
+            ("ann", "last", b'{"last":"e-1"}'),
+            ("bob", "last", b'{"last":"e-2"}'),
+        ]
 
 
 class TestCompareAndSet:
@@ -151,7 +154,7 @@ class TestCompareAndSet:
                 zombie.write([(40, body) for body in event_and_decision(3, "ann")], 40)
             assert caught.value.code == "PE701"
             assert second.head("members").size == 6
-            assert second.states("members", ["ann"]) == {"ann": b'{"last":"e-1"}'}
+            assert second.states("members", ["ann"]) == {"ann": {"last": b'{"last":"e-1"}'}}
 
     def test_of_two_batches_on_the_same_head_one_wins(self, store: SqlLedgerStore) -> None:
         writer = written(store)

@@ -56,7 +56,7 @@ class Writer:
         entries = self.seal_all(bodies)
         tree = Tree.from_bytes(self.head.frontier)
         seen: dict[bytes, Seen] = {}
-        states: dict[str, bytes] = {}
+        states: dict[str, dict[str, bytes]] = {}
         for entry in entries:
             tree.append(entry.leaf)
             if entry.kind == "event":
@@ -64,7 +64,7 @@ class Writer:
                 assert entry.customer is not None
                 document = entry.document()["event"]
                 seen[bytes.fromhex(entry.ref)] = Seen(content_digest(document), entry.seq)
-                states[entry.customer] = canonical({"last": document["id"]})
+                states[entry.customer] = {"last": canonical({"last": document["id"]})}
         return Batch(
             tree.root(), tree.to_bytes(), self.policy_set, entries, states, seen,
             Checkpoint("events.jsonl", offset, fingerprint=b"first bytes"), self.since,
@@ -106,9 +106,11 @@ def write_small(path: Path) -> dict[str, Head]:
         return {"members": members.head, "guests": guests.head}
 
 
+_LAST_SEEN = {
+    "members": {"דנה": "e-2", "c-6": "e-6", "c-7": "e-7", "c-8": "e-8"},
+    "guests": {"guest": "e-1"},
+}
 STATES = {
-    "members": {
-        "דנה": b'{"last":"e-2"}', "c-6": b'{"last":"e-6"}', "c-7": b'{"last":"e-7"}', "c-8": b'{"last":"e-8"}',
-    },
-    "guests": {"guest": b'{"last":"e-1"}'},
-}  # fmt: skip
+    shard: {customer: {"last": canonical({"last": event})} for customer, event in last.items()}
+    for shard, last in _LAST_SEEN.items()
+}

@@ -24,6 +24,8 @@ from policyengine.ledger.records import Head
 from policyengine.ledger.verify import compare_states, verify
 from tests.ledger.ledgers import STATES, write_small
 
+# the tables without a rowid
+KEYS = {"seen": "shard, key", "state": "shard, customer, part"}
 Change = Callable[[sqlite3.Connection], object]
 
 
@@ -222,7 +224,8 @@ def test_a_body_forged_with_its_commitment_and_leaf_is_caught_by_the_root(ledger
         ("seen", "seq", "4", "seq = 3", "PE806", "seq"),
         ("seen", "key", flip("key"), "seq = 3", "PE806", "key"),
         ("state", "body", flip("body", 5), "customer = 'c-6'", "PE807", "body"),
-        ("state", "customer", "'c-9'", "customer = 'c-6'", "PE807", "customer"),
+        ("state", "customer", "'c-9'", "customer = 'c-6'", "PE807", "customer or part"),
+        ("state", "part", "'first'", "customer = 'c-6'", "PE807", "customer or part"),
     ],
 )  # fmt: skip
 def test_a_changed_row_beside_the_entries_is_named(
@@ -254,8 +257,8 @@ def test_a_removed_row_beside_the_entries_is_named(ledger: Path, table: str, whe
     [
         ("INSERT INTO root SELECT shard, 5, size, root, frontier FROM root WHERE batch = 4", "PE803", "root"),
         ("INSERT INTO seen SELECT shard, x'00', digest, seq FROM seen WHERE seq = 3", "PE806", "seen"),
-        ("INSERT INTO state VALUES ('members', 'nobody', x'7b7d')", "PE807", "state"),
-        ("INSERT INTO state VALUES ('nowhere', 'nobody', x'7b7d')", "PE803", "state"),
+        ("INSERT INTO state VALUES ('members', 'nobody', 'last', x'7b7d')", "PE807", "state"),
+        ("INSERT INTO state VALUES ('nowhere', 'nobody', 'last', x'7b7d')", "PE803", "state"),
     ],
 )
 def test_an_added_row_beside_the_entries_is_named(ledger: Path, insert: str, code: str, table: str) -> None:
@@ -341,7 +344,7 @@ def cells(path: Path) -> Iterator[tuple[str, int, str, bytes]]:
         tables = ["shard", "entry", "root", "checkpoint", "state", "seen", "outbox"]
         for table in tables:
             columns = [row[1].decode() for row in connection.execute(f"PRAGMA table_info({table})")]
-            key = "shard, key" if table == "seen" else "rowid"
+            key = KEYS.get(table, "rowid")
             rows = connection.execute(f"SELECT {', '.join(columns)} FROM {table} ORDER BY {key}").fetchall()
             for number, row in enumerate(rows):
                 for column, value in zip(columns, row, strict=True):
@@ -361,7 +364,7 @@ def test_any_changed_byte_of_any_text_or_blob_is_a_fault(
     place = data.draw(st.integers(0, len(value) - 1))
     byte = data.draw(st.integers(0, 255).filter(lambda byte: byte != value[place]))
     flipped = value[:place] + bytes([byte]) + value[place + 1 :]
-    key = "shard, key" if table == "seen" else "rowid"
+    key = KEYS.get(table, "rowid")
     row = f"SELECT {key} FROM {table} ORDER BY {key} LIMIT 1 OFFSET {number}"
     with closing(sqlite3.connect(path)) as connection, connection:
         is_text = connection.execute(f"SELECT typeof({column}) = 'text' FROM {table} LIMIT 1 OFFSET {number}")

@@ -75,7 +75,14 @@ def upgrade() -> None:
         _blob("fingerprint"),
         _blob("digest"),
     )
-    op.create_table("state", _shard(), _text("customer", key=True), _blob("body"))
+    op.create_table(
+        "state",
+        _shard(),
+        _text("customer", key=True),
+        _text("part", key=True),
+        _blob("body"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "seen",
         _shard(),

@@ -1,0 +1,207 @@
+"""What a customer holds: entities and the remedies of the past, packed as bytes until they are asked for.
+
+A long history costs little memory this way, and what changed since it was loaded is known part by
+part, so that only that is written. How events change holdings is domain.state's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple, overload
+
+import orjson
+
+from policyengine.domain.decision import Ref
+from policyengine.domain.money import Money
+from policyengine.domain.values import Json, Value, pack, unpack
+
+CHUNK = 16  # remedies to a part
+_OPTIONS = orjson.OPT_SORT_KEYS
+
+
+class Entity(NamedTuple):
+    """Attributes of a booking, a membership … and when (µs) the event that set each happened."""
+
+    values: Mapping[str, Value]
+    times: Mapping[str, int]
+
+
+class RemedyRecord(NamedTuple):
+    """A remedy granted or offered before: what caps, explanations and reviews need."""
+
+    policy: str
+    version: int
+    rule: str
+    kind: str
+    entity: Ref | None
+    amount: Money | None
+    time: int  # µs
+    decision: str  # the decision that granted it
+    offered: bool = False
+
+
+class Entities(Mapping[str, Entity]):
+    """The entities of one type by id. Immutable: ``having`` gives another."""
+
+    __slots__ = ("_fresh", "_items")
+
+    def __init__(
+        self, items: Mapping[str, Entity | bytes] | None = None, fresh: frozenset[str] = frozenset()
+    ) -> None:
+        self._items = items or {}
+        self._fresh = fresh
+
+    def __getitem__(self, key: str) -> Entity:
+        item = self._items[key]
+        return unpack_entity(item) if isinstance(item, bytes) else item
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """The entity, or the default: without the detour over an exception."""
+        return self[key] if key in self._items else default
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._items
+
+    def __repr__(self) -> str:
+        return f"Entities({dict(self)!r})"
+
+    def having(self, key: str, entity: Entity) -> Entities:
+        """The same with one entity new or changed."""
+        return Entities({**self._items, key: entity}, self._fresh | {key})
+
+    def fresh(self) -> dict[str, bytes]:
+        """Those that changed since they were loaded or settled, packed."""
+        return {key: pack_entity(self[key]) for key in sorted(self._fresh)}
+
+    def settled(self, packed: Mapping[str, bytes]) -> Entities:
+        """The same when ``fresh`` has been written."""
+        return Entities({**self._items, **packed})
+
+
+class Remedies(Sequence[RemedyRecord]):
+    """Remedies granted or offered, oldest first. Immutable: ``extended`` gives another."""
+
+    __slots__ = ("_chunks", "_length")
+
+    def __init__(self, records: Iterable[RemedyRecord] = ()) -> None:
+        self._chunks: tuple[bytes | tuple[RemedyRecord, ...], ...] = tuple(_cut(list(records)))
+        self._length = sum(len(chunk) for chunk in self._chunks)
+
+    @classmethod
+    def of_chunks(cls, chunks: Sequence[bytes]) -> Remedies:
+        """Read back what ``fresh`` gave: every chunk is full but the last."""
+        made = cls()
+        made._chunks = tuple(chunks)
+        made._length = (len(chunks) - 1) * CHUNK + len(orjson.loads(chunks[-1])) if chunks else 0
+        return made
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __iter__(self) -> Iterator[RemedyRecord]:
+        for chunk in self._chunks:
+            yield from _records(chunk)
+
+    @overload
+    def __getitem__(self, at: int) -> RemedyRecord: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[RemedyRecord, ...]: ...
+    def __getitem__(self, at: int | slice) -> RemedyRecord | tuple[RemedyRecord, ...]:
+        return tuple(self)[at]
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, (Remedies, tuple, list)):
+            return tuple(self) == tuple(other)
+        return NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(tuple(self))
+
+    def __repr__(self) -> str:
+        return f"Remedies({list(self)!r})"
+
+    def extended(self, records: Sequence[RemedyRecord]) -> Remedies:
+        """The same and newer ones."""
+        kept = self._chunks
+        last: tuple[RemedyRecord, ...] = ()
+        if self._length % CHUNK:
+            kept, last = kept[:-1], _records(kept[-1])
+        made = Remedies()
+        made._chunks = (*kept, *_cut([*last, *records]))
+        made._length = self._length + len(records)
+        return made
+
+    def chunks(self) -> int:
+        """How many parts they make."""
+        return len(self._chunks)
+
+    def fresh(self) -> dict[int, bytes]:
+        """The chunks that changed since they were loaded or settled, by number, packed."""
+        return {
+            number: pack_records(chunk)
+            for number, chunk in enumerate(self._chunks)
+            if not isinstance(chunk, bytes)
+        }
+
+    def settled(self, packed: Mapping[int, bytes]) -> Remedies:
+        """The same when ``fresh`` has been written."""
+        made = Remedies()
+        made._chunks = tuple(packed.get(number, chunk) for number, chunk in enumerate(self._chunks))
+        made._length = self._length
+        return made
+
+
+def _cut(records: list[RemedyRecord]) -> Iterator[tuple[RemedyRecord, ...]]:
+    for start in range(0, len(records), CHUNK):
+        yield tuple(records[start : start + CHUNK])
+
+
+def _records(chunk: bytes | tuple[RemedyRecord, ...]) -> tuple[RemedyRecord, ...]:
+    return unpack_records(chunk) if isinstance(chunk, bytes) else chunk
+
+
+def pack_entity(entity: Entity) -> bytes:
+    """An entity as JSON; attributes sorted, so that equal entities have equal bytes."""
+    values = {name: pack(value) for name, value in entity.values.items()}
+    return orjson.dumps({"v": values, "t": entity.times}, option=_OPTIONS)
+
+
+def unpack_entity(raw: bytes) -> Entity:
+    """The inverse of ``pack_entity``."""
+    document: dict[str, Any] = orjson.loads(raw)
+    return Entity({name: unpack(value) for name, value in document["v"].items()}, document["t"])
+
+
+def pack_records(records: Sequence[RemedyRecord]) -> bytes:
+    """Remedies as JSON, in their order."""
+    return orjson.dumps([_record_to_json(record) for record in records])
+
+
+def unpack_records(raw: bytes) -> tuple[RemedyRecord, ...]:
+    """The inverse of ``pack_records``."""
+    return tuple(_record_from_json(record) for record in orjson.loads(raw))
+
+
+def _record_to_json(record: RemedyRecord) -> Json:
+    entity: Json = None if record.entity is None else [record.entity.type, record.entity.id]
+    amount: Json = None if record.amount is None else [record.amount.minor, record.amount.currency]
+    return [
+        record.policy, record.version, record.rule, record.kind,
+        entity, amount, record.time, record.decision, record.offered,
+    ]  # fmt: skip
+
+
+def _record_from_json(raw: list[Any]) -> RemedyRecord:
+    policy, version, rule, kind, entity, amount, time, decision, offered = raw
+    return RemedyRecord(
+        policy, version, rule, kind,
+        None if entity is None else Ref(*entity),
+        None if amount is None else Money(*amount),
+        time, decision, offered,
+    )  # fmt: skip
