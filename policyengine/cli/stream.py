@@ -96,7 +96,9 @@ def _check_files(events: str, wanted: Mapping[str, Path]) -> None:
     if not _read_once(events):
         with open_events(Path(events), 0, b""):
             pass
-    files = [Path(name).resolve() for name in (events, *wanted.values()) if name != STDIN]
+    files = [path.resolve() for path in wanted.values()]
+    if events != STDIN:
+        files.append(Path(events).resolve())
     for file in files:
         if files.count(file) > 1:
             message = f"{file} is named twice: events, decisions and dead letters need a file each"
