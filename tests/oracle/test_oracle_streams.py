@@ -12,7 +12,7 @@ import pytest
 from decide_oracle import Oracle
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support import booked, catalogue, draft, event, line, policy
+from support import booked, cancelled, catalogue, draft, event, line, policy
 
 from policyengine.authoring.load import load_policies
 from policyengine.domain.events import Event
@@ -316,3 +316,39 @@ def test_generated_policies_decide_generated_streams_as_the_oracle_does(
     texts: list[str], stream: list[dict[str, Any]], world: dict[str, Any]
 ) -> None:
     compare([policy(text) for text in texts], events_of(stream), world)
+
+
+@st.composite
+def rivals(draw: st.DrawFn) -> list[str]:
+    """Policies of one rule each in one exclusive group, on one event."""
+    group = draw(st.sampled_from(["g", "h"]))
+    texts = []
+    for name in ("a", "b", "c", "d")[: draw(st.integers(2, 4))]:
+        does: dict[str, Any] = draw(
+            st.lists(remedies(), min_size=1, max_size=2).map(lambda specs: {"grant": specs})
+            | st.sampled_from(WORTHS).map(lambda spec: {"grant": [spec]})
+            | actions()
+        )
+        rule = {"id": "r", "on": "booking.cancelled", "priority": draw(st.integers(0, 1)), **does}
+        rule |= {"exclusive": {"group": group, "choose": GROUPS[group]}} | sometimes(draw, {"cap": (CAPS, 4)})
+        texts.append(
+            draft(
+                name, rule, basis=draw(st.sampled_from(["goodwill", "statutory"])), parameters={"share": 50}
+            )
+        )
+    return texts
+
+
+WORTHS = [
+    {"kind": kind, "amount": f'money("{amount}")'}
+    for kind in ("refund", "voucher")
+    for amount in ("40 ILS", "100 ILS", "130 ILS", "100 EUR")
+]
+
+
+@given(rivals())
+@settings(max_examples=200, deadline=None)
+def test_rivals_of_one_group_are_settled_as_the_oracle_does(texts: list[str]) -> None:
+    times = ["2020-03-01T00:00:00Z", "2020-03-20T00:00:00Z", "2020-03-10T00:00:00Z"]
+    events = [booked(nights=3), *(cancelled(at=at) for at in times)]
+    compare([policy(text) for text in texts], events_of(events), {})
