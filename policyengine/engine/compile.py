@@ -64,7 +64,12 @@ def _rule_set(rules: tuple[CompiledRule, ...], catalogue: Catalogue, digest: str
             if rule.entity is not None:
                 decided.setdefault(event_type, set()).add(rule.entity)
     types = {event_type: tuple(sorted(kinds)) for event_type, kinds in decided.items()}
-    return RuleSet(digest, catalogue, rules, index, FactBuilder(catalogue), types)
+    read: dict[str, set[str]] = {}
+    for rule in rules:
+        for event_type in rule.event_types:
+            read.setdefault(event_type, set()).update(name.partition(".")[0] for name in rule.reads)
+    read_types = {event_type: frozenset(kinds) for event_type, kinds in read.items()}
+    return RuleSet(digest, catalogue, rules, index, FactBuilder(catalogue), types, read_types)
 
 
 def _check_groups(policies: Sequence[Policy], report: Report) -> None:

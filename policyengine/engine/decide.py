@@ -51,21 +51,17 @@ def decide(ruleset: RuleSet, state: CustomerState, world: World, event: Event) -
     ``state`` is the customer's after the event was folded in. Each decision counts towards the
     caps of those that follow.
     """
-    decisions: list[Decision] = []
-    for ref in decided_entities(ruleset, state, event):
-        if decisions:
-            state = evolve_decided(state, decisions[-1])
-        decisions.append(_decide_entity(ruleset, state, world, event, ref))
-    return decisions
-
-
-def decided_entities(ruleset: RuleSet, state: CustomerState, event: Event) -> list[Ref | None]:
-    """The event's own entity (None: the customer as such), then each that a rule is `for`."""
     own = entity_of(event, ruleset.catalogue)
-    refs: list[Ref | None] = [own]
+    if event.type not in ruleset.read_types:
+        return [_decision(ruleset, event, own, ())]
+    decisions = [_decide_entity(ruleset, state, world, event, own)]
     for kind in ruleset.decided_types.get(event.type, ()):
-        refs.extend(Ref(kind, key) for key in sorted(state.entities.get(kind, ())) if Ref(kind, key) != own)
-    return refs
+        for key in sorted(state.entities.get(kind, ())):
+            ref = Ref(kind, key)
+            if ref != own:
+                state = evolve_decided(state, decisions[-1])
+                decisions.append(_decide_entity(ruleset, state, world, event, ref))
+    return decisions
 
 
 def candidates(ruleset: RuleSet, event: Event, ref: Ref | None, facts: Facts) -> list[int]:
@@ -82,7 +78,7 @@ def candidates(ruleset: RuleSet, event: Event, ref: Ref | None, facts: Facts) ->
 def _decide_entity(
     ruleset: RuleSet, state: CustomerState, world: World, event: Event, ref: Ref | None
 ) -> Decision:
-    facts = ruleset.facts.build(state, world, event, ref)
+    facts = ruleset.facts.build(state, world, event, ref, ruleset.read_types[event.type])
     claims: list[Claim] = []
     for number in candidates(ruleset, event, ref, facts):
         claim = consider(ruleset.rules[number], facts)
@@ -91,7 +87,8 @@ def _decide_entity(
             holds(conjunct, facts) for conjunct in claim.rule.conjuncts
         ):
             claims.append(claim)
-    resolve(claims, state, event, ref)
+    if claims:
+        resolve(claims, state, event, ref)
     return _decision(ruleset, event, ref, claims)
 
 
@@ -177,7 +174,8 @@ def _compute(claim: Claim, values: Facts) -> None:
         claim.remedies.extend(_remedies(rule, rule.grant, seen, enforced=claim.enforced))
         if rule.offer is not None:
             claim.offers.append(_offered(rule, rule.offer, seen, enforced=claim.enforced))
-        claim.message_values = seen
+        # several rows have several values: a message would tell one of them
+        claim.message_values = seen if len(rows) == 1 else values
     if rule.deny is not None:
         claim.denial = Denied(rule.policy.id, rule.policy.version, rule.id, rule.deny)
 
@@ -226,29 +224,32 @@ def _offered(rule: CompiledRule, offer: CompiledOffer, values: Facts, *, enforce
 
 
 def _decision(ruleset: RuleSet, event: Event, ref: Ref | None, claims: Sequence[Claim]) -> Decision:
-    live = [claim for claim in claims if claim.verdict is Verdict.APPLIED and not claim.rule.shadow]
-    shadow = [claim for claim in claims if claim.verdict is Verdict.APPLIED and claim.rule.shadow]
-    remedies = tuple(remedy for claim in live for remedy in claim.remedies)
-    offers = tuple(offer for claim in live for offer in claim.offers)
-    denials = tuple(claim.denial for claim in live if claim.denial is not None)
-    messages = _messages(live)
+    live: list[Claim] = []
+    shadow: list[Claim] = []
+    for claim in claims:
+        if claim.verdict is Verdict.APPLIED:
+            (shadow if claim.rule.shadow else live).append(claim)
+    remedies = tuple([remedy for claim in live for remedy in claim.remedies])
+    offers = tuple([offer for claim in live for offer in claim.offers])
+    denials = tuple([claim.denial for claim in live if claim.denial is not None])
+    messages = _messages(live)  # before the traces, which say what was left out
     return Decision(
-        decision_id=decision_id(event.source, event.id, ref),
-        source=event.source,
-        event_id=event.id,
-        event_type=event.type,
-        time=event.time,
-        customer=event.subject,
-        entity=ref,
-        outcome=_outcome(remedies, offers, denials),
-        policy_set=ruleset.digest,
-        remedies=remedies,
-        offers=offers,
-        denials=denials,
-        messages=messages,
-        shadow_remedies=tuple(remedy for claim in shadow for remedy in claim.remedies),
-        shadow_offers=tuple(offer for claim in shadow for offer in claim.offers),
-        trace=tuple(_rule_trace(claim) for claim in claims),
+        decision_id(event.source, event.id, ref),
+        event.source,
+        event.id,
+        event.type,
+        event.time,
+        event.subject,
+        ref,
+        _outcome(remedies, offers, denials),
+        ruleset.digest,
+        remedies,
+        offers,
+        denials,
+        messages,
+        shadow_remedies=tuple([remedy for claim in shadow for remedy in claim.remedies]),
+        shadow_offers=tuple([offer for claim in shadow for offer in claim.offers]),
+        trace=tuple([_rule_trace(claim) for claim in claims]),
     )
 
 

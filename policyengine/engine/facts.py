@@ -42,8 +42,15 @@ class FactBuilder:
         }
         self._entity_refs = {name: _references(kind.attributes) for name, kind in catalogue.entities.items()}
 
-    def build(self, state: CustomerState, world: World, event: Event, decided: Ref | None) -> Facts:
-        """All facts that a rule may ask for."""
+    def build(
+        self,
+        state: CustomerState,
+        world: World,
+        event: Event,
+        decided: Ref | None,
+        read: frozenset[str] | None = None,
+    ) -> Facts:
+        """All facts that a rule may ask for; with ``read``, of these entity types alone."""
         facts: Facts = dict(world.facts)
         names = self._event_names[event.type]
         for name, value in event.data.items():
@@ -53,7 +60,7 @@ class FactBuilder:
         facts["event.source"] = event.source
         facts["event.time"] = event.time
         facts["customer.id"] = event.subject
-        for ref, entity in self._chosen(state, event, decided):
+        for ref, entity in self._chosen(state, event, decided, read):
             of_type = self._entity_names[ref.type]
             facts[f"{ref.type}.id"] = ref.id
             for name, value in entity.values.items():
@@ -62,7 +69,7 @@ class FactBuilder:
         return facts
 
     def _chosen(
-        self, state: CustomerState, event: Event, decided: Ref | None
+        self, state: CustomerState, event: Event, decided: Ref | None, read: frozenset[str] | None
     ) -> Iterator[tuple[Ref, Entity]]:
         named: set[str] = set()
         queue = [ref for ref in (decided, entity_of(event, self._catalogue)) if ref is not None]
@@ -73,13 +80,22 @@ class FactBuilder:
                 continue
             # invariant: where the entity that is named is unknown, no other stands in for it
             named.add(ref.type)
+            wanted, references = read is None or ref.type in read, self._entity_refs[ref.type]
+            if not wanted and not references:
+                continue
             entity = state.entities.get(ref.type, _NONE).get(ref.id)
             if entity is None:
                 continue
-            yield ref, entity
-            queue.extend(_targets(self._entity_refs[ref.type], entity.values))
+            if wanted:
+                yield ref, entity
+            queue.extend(_targets(references, entity.values))
         for kind, of_type in state.entities.items():
-            if kind not in named and len(of_type) == 1 and kind in self._entity_names:
+            if (
+                (read is None or kind in read)
+                and kind not in named
+                and len(of_type) == 1
+                and kind in self._entity_names
+            ):
                 ((key, entity),) = of_type.items()
                 yield Ref(kind, key), entity
 

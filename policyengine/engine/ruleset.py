@@ -124,6 +124,18 @@ class CompiledRule:
     shadow: bool
 
     @property
+    def reads(self) -> frozenset[str]:
+        """Every name that it reads, to decide and to speak."""
+        alternatives = () if self.offer is None else self.offer.alternatives
+        remedies = (*self.grant, *(remedy for choice in alternatives for remedy in choice.remedies))
+        parts = [*self.clauses, *(part for remedy in remedies for _, part in remedy.computed)]
+        if self.offer is not None and isinstance(self.offer.deadline, Compiled):
+            parts.append(self.offer.deadline)
+        names = {self.policy.window.anchor, *(name for part in parts for name in part.refs)}
+        names.update(name for template in self.say.values() for name in template.placeholders)
+        return frozenset(names) | (frozenset() if self.table is None else self.table.reads)
+
+    @property
     def order(self) -> tuple[int, str, str]:
         """Who comes first among several: priority, then policy and rule by name."""
         return (-self.priority, self.policy.id, self.id)
@@ -131,7 +143,11 @@ class CompiledRule:
 
 @dataclass(frozen=True, slots=True)
 class RuleSet:
-    """A policy set ready to decide with; ``digest`` names it in every decision."""
+    """A policy set ready to decide with; ``digest`` names it in every decision.
+
+    By event type: ``decided_types``, the entity types that some rule is `for`; ``read_types``, those
+    whose attributes some rule reads. An event type that no rule is on is in neither.
+    """
 
     digest: str
     catalogue: Catalogue
@@ -139,6 +155,7 @@ class RuleSet:
     index: Index
     facts: FactBuilder
     decided_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    read_types: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def close(self) -> None:
         """Free the index's network."""

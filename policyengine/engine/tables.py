@@ -53,6 +53,12 @@ class CompiledTable:
     outputs: Mapping[str, ValueType]
     rows: tuple[_Row, ...]
 
+    @property
+    def reads(self) -> frozenset[str]:
+        """The names that its columns and results read."""
+        results = (result for row in self.rows for _, result in row.results if isinstance(result, Compiled))
+        return frozenset(name for part in (*self.inputs, *results) for name in part.refs)
+
     def match(self, values: Mapping[str, Value]) -> list[Mapping[str, Value]]:
         """The results of the rows that fit, as ``{"row.amount": …}``; empty where none fits.
 
