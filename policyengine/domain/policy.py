@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
+from policyengine.domain.calendar import time_zone
 from policyengine.domain.money import Rounding
 from policyengine.domain.policy_types import (
     Cel,
@@ -309,8 +310,8 @@ class Policy(Model):
 
     @property
     def zone(self) -> ZoneInfo:
-        """The policy's time zone."""
-        return ZoneInfo(self.timezone)
+        """The policy's time zone, by the pinned `tzdata`: the same days on every machine."""
+        return time_zone(self.timezone)
 
 
 class Flaw(NamedTuple):

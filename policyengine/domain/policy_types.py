@@ -10,7 +10,6 @@ import re
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any
-from zoneinfo import available_timezones
 
 from babel import Locale, UnknownLocaleError
 from pydantic import (
@@ -26,6 +25,7 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from policyengine.domain.calendar import zone_names
 from policyengine.domain.money import Money, currency_digits
 from policyengine.domain.near import did_you_mean
 from policyengine.errors import MoneyError
@@ -77,8 +77,8 @@ def _currency(code: str) -> str:
 
 
 def _zone(name: str) -> str:
-    if name not in available_timezones():
-        hint = did_you_mean(name, available_timezones()) or "write an IANA name such as Asia/Jerusalem"
+    if name not in zone_names():
+        hint = did_you_mean(name, zone_names()) or "write an IANA name such as Asia/Jerusalem"
         raise fault("PE003", f"unknown time zone `{name}`", hint)
     return name
 

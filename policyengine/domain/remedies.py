@@ -58,7 +58,7 @@ MoneyExpr = Annotated[
     ),
 ]
 IntExpr = Annotated[
-    Annotated[StrictInt, Tag("number")] | Annotated[Cel, Tag("cel")],
+    Annotated[StrictInt, Field(ge=0), Tag("number")] | Annotated[Cel, Tag("cel")],
     Discriminator(lambda raw: "cel" if isinstance(raw, str) else "number"),
     Expression(ValueType.INTEGER),
     Field(description="a whole number, or CEL that gives one"),

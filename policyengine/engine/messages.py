@@ -15,7 +15,7 @@ from string import Formatter
 from zoneinfo import ZoneInfo
 
 from babel.core import Locale
-from babel.dates import format_date, format_datetime, get_timezone
+from babel.dates import format_date, format_datetime
 from babel.lists import format_list
 from babel.numbers import format_currency, format_decimal
 
@@ -69,7 +69,7 @@ def write(value: Value | Decimal, language: str, zone: ZoneInfo) -> str:
     if isinstance(value, Money):
         return str(format_currency(value.decimal, value.currency, locale=locale))
     if isinstance(value, datetime):
-        return str(format_datetime(value, "long", tzinfo=get_timezone(zone.key), locale=locale))
+        return str(format_datetime(value, "long", tzinfo=zone, locale=locale))
     if isinstance(value, date):
         return str(format_date(value, "long", locale=locale))
     if isinstance(value, tuple):

@@ -53,6 +53,14 @@ def changed(*changes: tuple[str, str], text: str = BASE) -> str:
     return text
 
 
+def test_a_number_of_points_below_zero_is_refused(tmp_path: Path) -> None:
+    text = changed(
+        ("{kind: refund, amount: booking.paid}", "{kind: points.bonus, points: -5}"),
+        ('"{amount}"', '"Hello"'),
+    )
+    assert findings(tmp_path, text) == ["0.yaml:13:38: PE003 input should be greater than or equal to 0"]
+
+
 def test_the_base_is_sound(tmp_path: Path) -> None:
     assert findings(tmp_path, BASE) == []
 
@@ -81,7 +89,7 @@ def test_the_base_is_sound(tmp_path: Path) -> None:
         ("{from: 2020-01-01}", "{from: 2020-01-01, by: booking.made_at2}", "6:35: PE031 unknown attribute `booking.made_at2`; did you mean `booking.made_at`?"),
         ("{from: 2020-01-01}", "{from: 2020-01-01, by: booking.paid}", "6:35: PE032 `booking.paid` is money, which is no anchor; name a date or an instant"),
         # parameters
-        ("rules:", "parameters:\n  x: {2020-01-01: 1, 2020-02-01: two}\nrules:", "8:"),
+        ("rules:", "parameters:\n  x: {2020-01-01: 1, 2020-02-01: two}\nrules:", "8:6: PE055 parameter `x` has values of several types: integer, text; give all its values one type"),
         # messages
         ('"{amount}"', '"{amont}"', "14:16: PE060 unknown placeholder `{amont}`; did you mean `amount`?"),
         ('"{amount}"', '"{amount"', "14:16: PE061 malformed message"),

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support import booked, cancelled, decide_all, draft, event, ils, last, policy_set, refund
 
+from policyengine.domain.calendar import time_zone
 from policyengine.domain.decision import ClauseResult, Decision, Outcome, Ref, RuleTrace, Verdict
 from policyengine.domain.money import Money
 from policyengine.service.policy_sets import PolicySet
@@ -190,6 +191,10 @@ class TestWindows:
         prepared = policy_set(draft("p", refund('money("1 ILS")'), effective=window))
         decision = last(prepared, cancelled())  # a booking whose making was never seen
         assert (decision.outcome, decision.trace) == (Outcome.NONE, ())
+
+    def test_days_are_those_of_the_pinned_zones_not_of_the_machine(self) -> None:
+        prepared = policy_set(draft("p", refund("booking.paid"), timezone="Asia/Beirut"))
+        assert prepared.policies[0].zone is time_zone("Asia/Beirut")
 
 
 class TestVersions:
@@ -468,7 +473,7 @@ class TestMessages:
 
     def test_an_instant_is_told_in_the_policys_zone(self) -> None:
         decision = self.say("{booking.made_at}", at="2020-02-01T22:30:00Z")
-        assert decision.messages["en"].startswith("February 2, 2020")  # 00:30 in Jerusalem
+        assert decision.messages["en"] == "February 2, 2020, 12:30:00\u202fAM +0200"  # 00:30 in Jerusalem
 
 
 class TestOffers:
