@@ -77,6 +77,8 @@ class Entities(Mapping[str, Entity]):
 
     def fresh(self) -> dict[str, bytes]:
         """Those that changed since they were loaded or settled, packed."""
+        if not self._fresh:
+            return {}
         return {key: pack_entity(self[key]) for key in sorted(self._fresh)}
 
     def settled(self, packed: Mapping[str, bytes]) -> Entities:
@@ -143,11 +145,13 @@ class Remedies(Sequence[RemedyRecord]):
 
     def fresh(self) -> dict[int, bytes]:
         """The chunks that changed since they were loaded or settled, by number, packed."""
-        return {
-            number: pack_records(chunk)
-            for number, chunk in enumerate(self._chunks)
-            if not isinstance(chunk, bytes)
-        }
+        fresh = {}
+        for number in range(len(self._chunks) - 1, -1, -1):
+            chunk = self._chunks[number]
+            if isinstance(chunk, bytes):
+                break  # they change at the end only
+            fresh[number] = pack_records(chunk)
+        return fresh
 
     def settled(self, packed: Mapping[int, bytes]) -> Remedies:
         """The same when ``fresh`` has been written."""

@@ -135,26 +135,25 @@ def evolve_recorded(state: CustomerState, document: Mapping[str, Any]) -> Custom
     return CustomerState(state.customer, state.entities, state.remedies.extended(records))
 
 
-def fresh_parts(state: CustomerState) -> dict[str, bytes]:
-    """What changed since the state was loaded or settled: part → bytes.
+def settle(state: CustomerState) -> tuple[CustomerState, dict[str, bytes]]:
+    """The same state, all of it packed, and what changed since it was loaded or settled: part → bytes.
 
     A part is one entity (`booking/b1`) or sixteen remedies (`remedies:0`), so that a long history is
     neither read whole nor written again with every event.
     """
-    parts = {
-        f"{kind}/{key}": packed
-        for kind, of_type in state.entities.items()
-        for key, packed in of_type.fresh().items()
-    }
-    for number, packed in state.remedies.fresh().items():
-        parts[f"{_REMEDIES}{number}"] = packed
-    return parts
-
-
-def settled(state: CustomerState) -> CustomerState:
-    """The same state when its fresh parts have been written: all of it packed."""
-    entities = {kind: of_type.settled(of_type.fresh()) for kind, of_type in state.entities.items()}
-    return CustomerState(state.customer, entities, state.remedies.settled(state.remedies.fresh()))
+    parts: dict[str, bytes] = {}
+    entities = dict(state.entities)
+    for kind, of_type in state.entities.items():
+        packed = of_type.fresh()
+        if packed:
+            entities[kind] = of_type.settled(packed)
+            for key, raw in packed.items():
+                parts[f"{kind}/{key}"] = raw
+    chunks = state.remedies.fresh()
+    for number, raw in chunks.items():
+        parts[f"{_REMEDIES}{number}"] = raw
+    remedies = state.remedies.settled(chunks) if chunks else state.remedies
+    return CustomerState(state.customer, entities, remedies), parts
 
 
 def state_of_parts(customer: str, parts: Mapping[str, bytes]) -> CustomerState:

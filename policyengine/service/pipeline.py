@@ -15,7 +15,7 @@ import structlog
 
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Record, Rejection
-from policyengine.domain.state import CustomerState, fresh_parts, settled, size, state_of_parts
+from policyengine.domain.state import CustomerState, settle, size, state_of_parts
 from policyengine.domain.validation import Validator
 from policyengine.ledger.canonical import canonical_typed
 from policyengine.ledger.entries import (
@@ -62,6 +62,7 @@ class StateCache:
         self._store = store
         self._shard = shard
         self._capacity = capacity
+        self._sizes: dict[str, int] = {}
         self._parts = 0
         self._states: OrderedDict[str, CustomerState] = OrderedDict()
 
@@ -77,24 +78,33 @@ class StateCache:
         return self._states[customer]
 
     def __setitem__(self, customer: str, state: CustomerState) -> None:
-        self._put(customer, state)
-
-    def _put(self, customer: str, state: CustomerState) -> None:
-        known = self._states.pop(customer, None)
-        self._parts += size(state) - (0 if known is None else size(known))
         self._states[customer] = state
 
-    def settle(self, customers: Iterable[str]) -> None:
-        """What these customers changed is written; forget the least recently used beyond the capacity."""
+    def _put(self, customer: str, state: CustomerState) -> None:
+        parts = size(state)
+        self._parts += parts - self._sizes.get(customer, 0)
+        self._sizes[customer] = parts
+        self._states[customer] = state
+        self._states.move_to_end(customer)
+
+    def settle(self, customers: Iterable[str]) -> dict[str, dict[str, bytes]]:
+        """What these customers changed, to be written; kept packed from here on."""
+        changed = {}
         for customer in customers:
-            self._states[customer] = settled(self._states[customer])
+            state, changed[customer] = settle(self._states[customer])
+            self._put(customer, state)
+        return changed
+
+    def trim(self) -> None:
+        """Forget the least recently used beyond the capacity."""
         while self._parts > self._capacity and self._states:
-            _, state = self._states.popitem(last=False)
-            self._parts -= size(state)
+            customer, _ = self._states.popitem(last=False)
+            self._parts -= self._sizes.pop(customer)
 
     def clear(self) -> None:
         """Forget all: what is held may be ahead of a commit that failed."""
         self._states.clear()
+        self._sizes.clear()
         self._parts = 0
 
 
@@ -246,7 +256,7 @@ class Pipeline:
             frontier=work.tree.to_bytes(),
             policy_set=self._policy_set.digest,
             entries=work.entries,
-            states={customer: fresh_parts(state) for customer, state in work.states.items()},
+            states=self._states.settle(work.states),
             seen=work.seen,
             checkpoint=checkpoint,
             since=self._since,
@@ -254,7 +264,7 @@ class Pipeline:
             channels=dict.fromkeys(self._channels, 0),
         )
         self.head = self._store.commit(self._place.shard, batch, self.head)
-        self._states.settle(work.states)
+        self._states.trim()
         self._tree = work.tree
         if checkpoint is not None:
             self.offset = self._since = work.offset

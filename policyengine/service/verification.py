@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from policyengine.domain.state import fresh_parts
+from policyengine.domain.state import settle
 from policyengine.ledger.faults import STATE, Fault
 from policyengine.ledger.verify import compare_states, verify
 from policyengine.service.ports import LedgerStore
@@ -21,6 +21,9 @@ class Expected(NamedTuple):
     root: bytes
 
 
+_FAULT = ("code", "shard", "table", "column", "row", "seq", "message")
+
+
 @dataclass(frozen=True, slots=True)
 class Verification:
     """Every fault, and each shard's size and root."""
@@ -32,22 +35,16 @@ class Verification:
         """For programs."""
         return {
             "verified": not self.faults,
-            "faults": [
-                {
-                    "code": fault.code,
-                    "shard": fault.shard,
-                    "table": fault.table,
-                    "column": fault.column,
-                    "row": fault.row,
-                    "seq": fault.seq,
-                    "message": fault.message,
-                }
-                for fault in self.faults
-            ],
+            "faults": [{name: _printable(getattr(fault, name)) for name in _FAULT} for fault in self.faults],
             "roots": {
                 shard: {"size": size, "root": root.hex()} for shard, (size, root) in self.roots.items()
             },
         }
+
+
+def _printable(value: object) -> object:
+    """As it is; of text that was damaged into something else than text, the bytes."""
+    return value.encode("utf-8", "backslashreplace").decode() if isinstance(value, str) else value
 
 
 def verify_ledger(
@@ -63,13 +60,13 @@ def verify_ledger(
     if not faults:
         for shard in store.shards():
             faults.extend(_states(store, shard))
-    heads = {shard: store.head_row(shard)[0] for shard in store.shards()}
+    heads = {shard: store.head_row(shard)[0] for shard in store.shards() if _printable(shard) == shard}
     return Verification(faults, {shard: (head.size, head.root) for shard, head in heads.items()})
 
 
 def _states(store: LedgerStore, shard: str) -> Iterator[Fault]:
     try:
-        folded = {customer: fresh_parts(state) for customer, state in refold(store, shard).items()}
+        folded = {customer: settle(state)[1] for customer, state in refold(store, shard).items()}
     except Exception as error:  # noqa: BLE001  whatever a forged entry brings about is a finding, not a crash
         message = f"the entries cannot be folded: {error}"
         yield Fault(STATE, shard, "entry", "body", "some entries", message)

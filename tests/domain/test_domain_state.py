@@ -30,9 +30,8 @@ from policyengine.domain.state import (
     evolve,
     evolve_decided,
     evolve_recorded,
-    fresh_parts,
     from_micros,
-    settled,
+    settle,
     size,
     state_of_parts,
     to_micros,
@@ -138,9 +137,9 @@ class TestFolding:
 
     def test_the_state_before_is_not_touched(self) -> None:
         before = fold(STARTED)
-        kept = fresh_parts(before)
+        kept = settle(before)[1]
         fold(happened("membership.points_changed", 5, membership_id="m1", points=1), state=before)
-        assert fresh_parts(before) == kept
+        assert settle(before)[1] == kept
 
     def test_events_of_different_times_give_one_state_in_any_order_of_arrival(self) -> None:
         events = (
@@ -221,22 +220,23 @@ class TestStoring:
     @given(STATES)
     @settings(max_examples=100, deadline=None)
     def test_a_state_comes_back_from_its_parts(self, state: CustomerState) -> None:
-        assert state_of_parts(state.customer, fresh_parts(state)) == state
-        assert settled(state) == state
+        packed, parts = settle(state)
+        assert state_of_parts(state.customer, parts) == state
+        assert packed == state
 
     def test_only_what_changed_is_a_fresh_part(self) -> None:
         other = happened("membership.started", 1, membership_id="m2", tier="gold", points=7)
-        state = settled(fold(STARTED, other))
-        assert fresh_parts(state) == {}
+        state, _ = settle(fold(STARTED, other))
+        assert settle(state)[1] == {}
         again = fold(happened("membership.points_changed", 2, membership_id="m2", points=8), state=state)
-        assert set(fresh_parts(again)) == {"membership/m2"}
+        assert set(settle(again)[1]) == {"membership/m2"}
         assert size(again) == 2
 
     def test_remedies_are_written_sixteen_to_a_part(self) -> None:
         record = RemedyRecord("p", 1, "r", "refund", None, Money(1, "ILS"), 0, "d-1")
-        state = settled(CustomerState("c1", {}, Remedies([record] * 33)))
+        state, _ = settle(CustomerState("c1", {}, Remedies([record] * 33)))
         longer = CustomerState("c1", {}, state.remedies.extended([record]))
-        assert set(fresh_parts(longer)) == {"remedies:2"}  # 34 = 16 + 16 + 2
+        assert set(settle(longer)[1]) == {"remedies:2"}  # 34 = 16 + 16 + 2
         assert (len(longer.remedies), size(longer)) == (34, 3)
         assert list(longer.remedies) == [record] * 34
 
