@@ -32,13 +32,38 @@ def book(key: str, nights: int) -> Event:
     return happened("booking.made", booking_id=key, kind="hotel", nights=nights)
 
 
-def facts_of(*events: Event, decided: Ref | None = None, world: World | None = None) -> Facts:
+def facts_of(
+    *events: Event,
+    decided: Ref | None = None,
+    world: World | None = None,
+    read: frozenset[str] | None = None,
+) -> Facts:
     """The facts of the last event after all were folded, decided on its own entity unless given."""
     state = CustomerState("c1")
     for event in events:
         state = evolve(state, event, catalogue())
     own = entity_of(events[-1], catalogue())
-    return FactBuilder(catalogue()).build(state, world or World(), events[-1], decided or own)
+    return FactBuilder(catalogue()).build(state, world or World(), events[-1], decided or own, read)
+
+
+class TestWhatIsRead:
+    def test_reading_some_types_alone_gives_the_same_facts_of_them(self) -> None:
+        due = happened(
+            "payment.due", payment_id="p", amount=PAID, due_on=date(2020, 4, 1), subscription_id="s2"
+        )
+        events = (
+            start("s1", 100),
+            start("s2", 200),
+            book("b1", 1),
+            due,
+            happened("payment.missed", payment_id="p"),
+        )
+        whole = facts_of(*events)
+        for read in ({"subscription"}, {"payment"}, {"booking", "customer"}, set[str]()):
+            wanted = {"event", "customer", *read}
+            expected = {name: value for name, value in whole.items() if name.partition(".")[0] in wanted}
+            # the payment refers to the subscription also where nothing else of it is read
+            assert facts_of(*events, read=frozenset(read)) == expected
 
 
 class TestTheEvent:
