@@ -7,11 +7,13 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import structlog
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy import make_url
+from sqlalchemy.exc import ArgumentError
 from structlog.typing import Processor
 
 from policyengine import __version__
@@ -59,16 +61,30 @@ class Settings(BaseSettings):
         return [folder for folder in raw.split(os.pathsep) if folder] if isinstance(raw, str) else raw
 
 
-def read_settings() -> Settings:
-    """The settings; UsageError names each variable that is wrong."""
+def read_settings(**options: Any) -> Settings:
+    """The settings, with a command's options before the variables; UsageError names each that is wrong."""
     try:
-        return Settings()
+        return Settings(**options)
     except ValidationError as error:
-        wrong = [
-            f"POLICYENGINE_{'_'.join(str(part) for part in problem['loc']).upper()}: {problem['msg']}"
-            for problem in error.errors()
-        ]
+        wrong = []
+        for problem in error.errors():
+            name = str(problem["loc"][0])
+            option = f"--{name.replace('_', '-')}"
+            wrong.append(f"{option if name in options else variable_of(name)}: {problem['msg']}")
         raise UsageError("; ".join(wrong)) from error
+
+
+def variable_of(setting: str) -> str:
+    """The environment variable of a setting."""
+    return f"POLICYENGINE_{setting.upper()}"
+
+
+def without_password(url: str) -> str:
+    """A database URL as it may be shown."""
+    try:
+        return make_url(url).render_as_string(hide_password=True)
+    except ArgumentError:
+        return url
 
 
 def configure_logging(settings: Settings) -> None:

@@ -9,8 +9,9 @@
     ├── MoneyError              PE2xx  two currencies, too many decimals, out of range
     ├── CalendarError           PE21x  a date out of range, a country without a calendar
     ├── EvaluationError         PE22x  an expression that cannot be computed on these facts
-    ├── LedgerError             PE7xx  the store refuses: another writer, another input
-    └── VerificationError       PE8xx  the ledger does not verify
+    └── LedgerError             PE7xx  the store refuses: another writer, another input
+
+What verification finds wrong is no exception but a ``ledger.faults.Fault`` (PE8xx).
 """
 
 from __future__ import annotations
@@ -101,9 +102,3 @@ class LedgerError(PolicyEngineError):
     """The store refuses: another writer, another input, another schema version."""
 
     code = "PE700"
-
-
-class VerificationError(PolicyEngineError):
-    """The ledger does not verify: exit code 3."""
-
-    code = "PE800"

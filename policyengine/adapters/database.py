@@ -14,7 +14,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from sqlalchemy import Connection, Engine, Insert, create_engine, event, exc, inspect, make_url
+from sqlalchemy import (
+    Column,
+    Connection,
+    Engine,
+    Insert,
+    Table,
+    create_engine,
+    event,
+    exc,
+    func,
+    inspect,
+    make_url,
+    or_,
+    select,
+)
 from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -153,6 +167,21 @@ class Database:
     def _on_begin(self, connection: Connection) -> None:
         connection.exec_driver_sql(self._begin)
 
+    def mistyped(self, table: Table, limit: int = 500) -> Iterator[tuple[str, str, str]]:
+        """Table, row and column of values that are not of their column's type: SQLite takes any in any."""
+        if self.engine.dialect.name != "sqlite":
+            return
+        wrong = [func.typeof(column).not_in(_typeof(column)) for column in table.columns]
+        with self.reading() as connection:
+            rows = connection.execute(select(table).where(or_(*wrong)).limit(limit)).all()
+        for row in rows:
+            values = dict(zip(table.columns.keys(), row, strict=True))
+            place = ", ".join(repr(values[column.name]) for column in table.primary_key)
+            for column in table.columns:
+                value = values[column.name]
+                if type(value) is not column.type.python_type and not (value is None and column.nullable):
+                    yield table.name, place, column.name
+
     # --- schema ----------------------------------------------------------------------------------
 
     def _revision(self) -> str | None:
@@ -202,6 +231,12 @@ class Database:
             config = _alembic_config()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+
+
+def _typeof(column: Column[Any]) -> list[str]:
+    """SQLite's names for the types that a column may hold."""
+    name = {str: "text", int: "integer", bytes: "blob"}[column.type.python_type]
+    return [name, "null"] if column.nullable else [name]
 
 
 def _alembic_config() -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import orjson
 import typer
@@ -13,21 +13,23 @@ import typer
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import open_ledger, policy_set_of
 from policyengine.cli.options import FormatOption, LedgerOption, SchemasOption, settings_with
-from policyengine.cli.output import Format, out, print_json, progress, say, table
+from policyengine.cli.output import FINDINGS, UNVERIFIED, Format, out, print_json, progress, say, table
 from policyengine.domain.decision import Verdict
 from policyengine.domain.money import Money
 from policyengine.engine.explain import explain as explain_lines
 from policyengine.engine.explain import rule_lines, why_not
-from policyengine.errors import UsageError
+from policyengine.errors import LedgerError, UsageError
+from policyengine.ledger.faults import Fault
 from policyengine.ledger.merkle import HASH_BYTES
 from policyengine.service.counterfactual import Report, counterfactual
 from policyengine.service.history import find_decision, situation
+from policyengine.service.policy_sets import PolicySet
 from policyengine.service.replay import Difference
 from policyengine.service.replay import replay as replay_shard
 from policyengine.service.step import NO_WORLD
-from policyengine.service.verification import Expected, verify_ledger
+from policyengine.service.verification import Expected, Verification, verify_ledger
 
-UNVERIFIED = 3
+DAMAGED = "PE708"  # the database cannot be read far enough to verify it
 _NO_EXPECTATION = "`{}` is not SIZE:ROOT, as `run` and `verify` print it"
 
 
@@ -55,11 +57,38 @@ def verify(
     Exit code 3 when something is. Without --expect a tail that was cut off together with all its
     traces cannot be seen: note what this prints, and expect it next time.
     """
-    with _reading(ledger) as store:
-        shards = store.shards()
-        total = sum(store.head(shard).size for shard in shards)
-        with progress("verifying", total) as advance:
-            result = verify_ledger(store, _expected(expect, shards), progress=advance)
+    settings = settings_with(ledger=ledger)
+    try:
+        with _reading(settings.ledger) as store:
+            noted = _expected(expect, store.shards() or [settings.shard])
+            with progress("verifying", _size(store)) as advance:
+                result = verify_ledger(store, noted, progress=advance)
+    except LedgerError as error:
+        if error.code != DAMAGED:
+            raise
+        _show_damage(error, form)
+    else:
+        _show_verification(result, form)
+
+
+def _size(store: SqlLedgerStore) -> int | None:
+    """How many entries there are; None where a head is damaged, which is verification's to tell."""
+    try:
+        return sum(store.head(shard).size for shard in store.shards())
+    except (LedgerError, UnicodeEncodeError):
+        return None
+
+
+def _show_damage(error: LedgerError, form: Format) -> NoReturn:
+    fault = Fault(error.code, "", "", "", "the database", error.message)
+    if form is Format.JSON:
+        print_json(Verification([fault]).to_json())
+    else:
+        say(f"{error}\nDOES NOT VERIFY: it cannot be read to its end")
+    raise typer.Exit(UNVERIFIED)
+
+
+def _show_verification(result: Verification, form: Format) -> None:
     if form is Format.JSON:
         print_json(result.to_json())
     else:
@@ -67,7 +96,7 @@ def verify(
             say(str(fault))
         for shard, (size, root) in result.roots.items():
             say(f"shard {shard}: size and root {size}:{root.hex()}")
-        faults = len(result.faults)
+        faults, total = len(result.faults), sum(size for size, _ in result.roots.values())
         say(f"{total:,} entries verified" if not faults else f"DOES NOT VERIFY: {faults:,} faults")
     if result.faults:
         raise typer.Exit(UNVERIFIED)
@@ -107,25 +136,18 @@ def replay(
     Exit code 1 when anything comes out otherwise. With --rules, decide counterfactually, state
     included, and report which decisions, customers and money would have changed.
     """
+    if rules is not None:
+        _replay_otherwise(ledger, policy_set_of(rules, settings_with(schemas=schemas).schemas), form)
+        return
     with _reading(ledger) as store:
         total = sum(store.head(shard).size for shard in store.shards())
-        if rules is not None:
-            policy_set = policy_set_of(rules, settings_with(schemas=schemas).schemas)
-            with progress("deciding again", total) as advance:
-                reports = {
-                    shard: counterfactual(store, shard, policy_set, progress=advance)
-                    for shard in store.shards()
-                }
-            for shard, report in reports.items():
-                _show_report(shard, report, form)
-            return
         different: list[Difference] = []
         with progress("replaying", total) as advance:
             for shard in store.shards():
                 different.extend(replay_shard(store, shard, progress=advance))
     _show_differences(total, different, form)
     if different:
-        raise typer.Exit(1)
+        raise typer.Exit(FINDINGS)
 
 
 def _show_differences(total: int, different: list[Difference], form: Format) -> None:
@@ -171,61 +193,39 @@ def _short(value: Any) -> str:
     return text if len(text) <= 200 else text[:200] + "…"  # noqa: PLR2004
 
 
-def _show_report(shard: str, report: Report, form: Format) -> None:
-    keys = sorted({*report.recorded_money, *report.replayed_money})
+def _replay_otherwise(ledger: str | None, policy_set: PolicySet, form: Format) -> None:
+    with _reading(ledger) as store:
+        total = sum(store.head(shard).size for shard in store.shards())
+        with progress("deciding again", total) as advance:
+            reports = {
+                shard: counterfactual(store, shard, policy_set, progress=advance) for shard in store.shards()
+            }
     if form is Format.JSON:
-        money = [
-            {
-                "policy": policy,
-                "currency": currency,
-                "recorded": Money(report.recorded_money[policy, currency], currency).value,
-                "replayed": Money(report.replayed_money[policy, currency], currency).value,
-            }
-            for policy, currency in keys
-        ]
-        examples = [
-            {
-                "decision_id": one.decision_id,
-                "customer": one.customer,
-                "recorded": one.recorded,
-                "replayed": one.replayed,
-            }
-            for one in report.examples
-        ]
-        print_json(
-            {
-                "shard": shard, "events": report.events, "decisions": report.decisions,
-                "changed": report.changed, "customers": len(report.customers),
-                "refused": report.refused, "money": money, "examples": examples,
-            }
-        )  # fmt: skip
+        shards = [report.to_json(shard) for shard, report in reports.items()]
+        print_json({"policy_set": policy_set.digest, "shards": shards})
         return
+    for shard, report in reports.items():
+        _show_report(shard, report)
+
+
+def _show_report(shard: str, report: Report) -> None:
     say(
         f"shard {shard}: {report.changed:,} of {report.decisions:,} decisions on {report.events:,} events "
         f"would have changed, for {len(report.customers):,} customers"
     )
     if report.refused:
         say(f"{report.refused:,} recorded events are refused by these schemas")
-    made = table(
-        "Money by policy",
-        "policy",
-        "recorded",
-        "would be",
-        "difference",
-        right=("recorded", "would be", "difference"),
-    )
-    for policy, currency in keys:
-        was, now = report.recorded_money[policy, currency], report.replayed_money[policy, currency]
-        made.add_row(
-            policy, str(Money(was, currency)), str(Money(now, currency)), str(Money(now - was, currency))
-        )
-    if keys:
+    figures = ("recorded", "would be", "difference")
+    made = table("Money by policy", "policy", *figures, right=figures)
+    for policy, was, now in report.money():
+        made.add_row(policy, str(was), str(now), str(Money(now.minor - was.minor, was.currency)))
+    if made.row_count:
         out.print(made)
     for one in report.examples:
         say(f"  {one.decision_id} ({one.customer})")
         for path, before, after in differing(one.recorded, one.replayed):
-            if path.split("[")[0].split(".")[0] in ("outcome", "remedies", "offers", "denials"):
-                say(f"    {path}: {_short(before)} → {_short(after)}")
+            if path.split("[")[0].split(".")[0] in ("", "outcome", "remedies", "offers", "denials"):
+                say(f"    {path or 'whole'}: {_short(before)} → {_short(after)}")
 
 
 def explain(

@@ -84,8 +84,9 @@ def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verif
         Panel(
             f"{counts['events']:,} events decided, {counts['duplicates']:,} duplicates recognised, "
             f"{counts['rejected']:,} rejected with a reason\n"
-            f"{counts['decisions']:,} decisions: {counts['granted']:,} granted, {counts['offered']:,} offered, "
-            f"{counts['denied']:,} denied, {counts['none']:,} where no policy applied",
+            f"{counts['decisions']:,} decisions: {counts['granted']:,} granted, "
+            f"{counts['offered']:,} offered, {counts['denied']:,} denied, "
+            f"{counts['none']:,} where no policy applied",
             title="A year of a crisis, February 2020 to March 2021",
             title_align="left",
         )

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import sys
+from io import TextIOWrapper
 from typing import Annotated
 
 import typer
@@ -13,9 +14,8 @@ import typer
 from policyengine import __version__
 from policyengine.bootstrap import configure_logging, read_settings
 from policyengine.cli import audit, demo, owner, stream
-from policyengine.errors import FindingsError, PolicyEngineError, VerificationError
-
-FINDINGS, USAGE, UNVERIFIED, INTERRUPTED = 1, 2, 3, 130
+from policyengine.cli.output import FINDINGS, INTERRUPTED, USAGE, reader_is_gone
+from policyengine.errors import FindingsError, PolicyEngineError, UsageError
 
 app = typer.Typer(
     name="policyengine",
@@ -64,19 +64,24 @@ app.add_typer(owner.schema, name="schema")
 
 def main() -> None:
     """Run the command line; every error of ours is told in a line, without a traceback."""
+    for output in (sys.stdout, sys.stderr):
+        if isinstance(output, TextIOWrapper):
+            output.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         app()
-    except VerificationError as error:
-        _fail(str(error), UNVERIFIED)
     except FindingsError as error:
         _fail(str(error), FINDINGS)
     except PolicyEngineError as error:
         _fail(f"error: {error}", USAGE)
-    except BrokenPipeError:
-        sys.stderr.close()
-        raise SystemExit(USAGE) from None
+    except OSError as error:
+        _fail(f"error: {UsageError.code} {error}", USAGE)
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
+    finally:
+        try:
+            sys.stdout.flush()
+        except BrokenPipeError:
+            reader_is_gone()
 
 
 def _fail(text: str, code: int) -> None:

@@ -41,8 +41,7 @@ def settings_with(
         "batch_size": batch_size,
         "shard": shard,
     }
-    settings = read_settings()
-    return settings.model_copy(update={key: value for key, value in given.items() if value is not None})
+    return read_settings(**{name: value for name, value in given.items() if value is not None})
 
 
 def rules_of(settings: Settings) -> Path:

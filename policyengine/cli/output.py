@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn
 
 import orjson
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
+
+FINDINGS, USAGE, UNVERIFIED, INTERRUPTED = 1, 2, 3, 130  # exit codes
 
 
 class Format(StrEnum):
@@ -22,18 +25,33 @@ class Format(StrEnum):
 
 
 # a pipe or a file is as wide as a wide terminal, so that tables can be read there too
-out = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
-err = Console(stderr=True, highlight=False)
+class _Out(Console):
+    def on_broken_pipe(self) -> None:
+        reader_is_gone()
+
+
+# nothing that is shown is markup: a description may hold [brackets] and :colons:
+out = _Out(highlight=False, soft_wrap=True, markup=False, emoji=False)
+err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+
+
+def reader_is_gone() -> NoReturn:
+    """Whoever reads stdout has closed it: say nothing more. What was committed stays so."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    raise SystemExit(USAGE)
 
 
 def say(text: str) -> None:
-    """A line of plain text on stdout: nothing in it is markup."""
-    out.print(text, markup=False, soft_wrap=True)
+    """A line on stdout, as it is."""
+    try:
+        sys.stdout.write(f"{text}\n")
+    except BrokenPipeError:
+        reader_is_gone()
 
 
 def print_json(document: Any) -> None:
     """One JSON document, a line."""
-    sys.stdout.write(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode() + "\n")
+    say(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode())
 
 
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from policyengine.adapters.schemas import shipped_schemas
 from policyengine.authoring.schema_export import export, stale
-from policyengine.bootstrap import Settings, case_engine, catalogue_of, policy_set_of, read_settings
+from policyengine.bootstrap import (
+    Settings,
+    case_engine,
+    catalogue_of,
+    policy_set_of,
+    read_settings,
+    variable_of,
+    without_password,
+)
 from policyengine.cli.options import FormatOption, SchemasOption, settings_with
-from policyengine.cli.output import Format, out, print_json, say, table
+from policyengine.cli.output import FINDINGS, Format, out, print_json, say, table
 from policyengine.domain.catalogue import Attribute, Catalogue
+from policyengine.domain.near import did_you_mean
 from policyengine.domain.values import ValueType
-from policyengine.errors import PolicyError
+from policyengine.errors import FindingsError, UsageError
 
 schema = typer.Typer(no_args_is_help=True, help="JSON Schemas of policy files, decisions and entries.")
 FolderArgument = Annotated[Path, typer.Argument(help="Folder of policy files.", metavar="DIR")]
@@ -29,14 +39,14 @@ def check(folder: FolderArgument, schemas: SchemasOption = None, form: FormatOpt
     settings = settings_with(schemas=schemas)
     try:
         policy_set = policy_set_of(folder, settings.schemas)
-    except PolicyError as error:
+    except FindingsError as error:
         if form is Format.JSON:
             print_json({"findings": [_finding(finding) for finding in error.findings]})
         else:
             for finding in error.findings:
                 say(str(finding))
             say(f"{len(error.findings)} found")
-        raise typer.Exit(1) from None
+        raise typer.Exit(FINDINGS) from None
     if form is Format.JSON:
         print_json({"findings": [], "policy_set": policy_set.digest, "policies": len(policy_set.policies)})
     else:
@@ -73,7 +83,7 @@ def test(
         for line in report.lines():
             say(line)
     if not report.ok:
-        raise typer.Exit(1)
+        raise typer.Exit(FINDINGS)
 
 
 @schema.command("export")
@@ -84,19 +94,23 @@ def schema_export(
     check_only: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 when a file is stale.")
     ] = False,
+    form: FormatOption = Format.HUMAN,
 ) -> None:
     """Write the generated schemas, for editors and for whoever reads decisions."""
     target = folder or shipped_schemas()
-    if check_only:
-        old = stale(target)
-        for path in old:
+    paths = stale(target) if check_only else export(target)
+    if form is Format.JSON:
+        print_json({"stale" if check_only else "written": [str(path) for path in paths]})
+    elif check_only:
+        for path in paths:
             say(f"stale: {path}; run `policyengine schema export`")
-        if old:
-            raise typer.Exit(1)
-        say("schemas are fresh")
-        return
-    for path in export(target):
-        say(f"written: {path}")
+        if not paths:
+            say("schemas are fresh")
+    else:
+        for path in paths:
+            say(f"written: {path}")
+    if check_only and paths:
+        raise typer.Exit(FINDINGS)
 
 
 def catalog(
@@ -106,6 +120,7 @@ def catalog(
 ) -> None:
     """Show the vocabulary: event and entity types, their properties, types and meanings."""
     catalogue = catalogue_of(settings_with(schemas=schemas).schemas)
+    _check_known(catalogue, name)
     if form is Format.JSON:
         print_json({key: value for key, value in catalogue.documents.items() if _wanted(key, name)})
         return
@@ -115,20 +130,17 @@ def catalog(
     for key, event in sorted(catalogue.events.items()):
         if name in (None, key):
             _show(f"event {key}", event.description, event.attributes, "event")
-    _known(catalogue, name)
 
 
 def _wanted(key: str, name: str | None) -> bool:
     return name is None or key.split("/", 1)[-1] == name
 
 
-def _known(catalogue: Catalogue, name: str | None) -> None:
+def _check_known(catalogue: Catalogue, name: str | None) -> None:
     if name is not None and name not in catalogue.events and name not in catalogue.entities:
-        from policyengine.domain.near import did_you_mean
-
         hint = did_you_mean(name, [*catalogue.events, *catalogue.entities])
-        typer.echo(f"no event or entity type `{name}`; {hint or 'see `policyengine catalog`'}", err=True)
-        raise typer.Exit(2)
+        message = f"no event or entity type `{name}`; {hint or 'see `policyengine catalog`'}"
+        raise UsageError(message)
 
 
 def _show(title: str, description: str, attributes: Mapping[str, Attribute], prefix: str) -> None:
@@ -147,10 +159,17 @@ def config(form: FormatOption = Format.HUMAN) -> None:
     """Show the settings in force and the variables that set them."""
     settings = read_settings()
     values = settings.model_dump(mode="json")
+    values["ledger"] = without_password(settings.ledger)
     if form is Format.JSON:
         print_json(values)
         return
     made = table("Settings", "variable", "value", "meaning")
     for name, field in Settings.model_fields.items():
-        made.add_row(f"POLICYENGINE_{name.upper()}", str(values[name]), field.description or "")
+        made.add_row(variable_of(name), _plain(values[name]), field.description or "")
     out.print(made)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, list):
+        return os.pathsep.join(value)
+    return "" if value is None else str(value)

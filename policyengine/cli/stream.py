@@ -19,6 +19,7 @@ from policyengine.bootstrap import (
     pipeline_of,
     policy_set_in_force,
     policy_set_of,
+    without_password,
 )
 from policyengine.cli.options import (
     FormatOption,
@@ -28,7 +29,7 @@ from policyengine.cli.options import (
     rules_of,
     settings_with,
 )
-from policyengine.cli.output import Format, out, print_json, progress, say, table
+from policyengine.cli.output import FINDINGS, Format, out, print_json, progress, say, table
 from policyengine.domain.events import Rejection
 from policyengine.engine.explain import explain
 from policyengine.errors import UsageError
@@ -171,7 +172,7 @@ def _summary(settings: Settings, writer: Pipeline, tally: Tally, form: Format) -
     if tally.counts["errors"]:
         counts.add_row("rules that could not be decided", f"{tally.counts['errors']:,}")
     out.print(counts)
-    say(f"Ledger {settings.ledger}, shard {settings.shard}")
+    say(f"Ledger {without_password(settings.ledger)}, shard {settings.shard}")
     say(f"Size and root: {head.size}:{head.root.hex()}")
 
 
@@ -202,7 +203,7 @@ def decide(
             for decision in answer:
                 _show(without_shadow(decision.to_json()), form)
     if rejected:
-        raise typer.Exit(1)
+        raise typer.Exit(FINDINGS)
 
 
 def _show(document: dict[str, Any], form: Format) -> None:

@@ -61,6 +61,37 @@ class Report:
             if len(self.examples) < EXAMPLES:
                 self.examples.append(Change(one["decision_id"], one["customer"], recorded, replayed))
 
+    def money(self) -> list[tuple[str, Money, Money]]:
+        """Policy, what was granted, what would have been; one for each policy and currency."""
+        return [
+            (key[0], Money(self.recorded_money[key], key[1]), Money(self.replayed_money[key], key[1]))
+            for key in sorted({*self.recorded_money, *self.replayed_money})
+        ]
+
+    def to_json(self, shard: str) -> dict[str, Any]:
+        """For programs."""
+        return {
+            "shard": shard,
+            "events": self.events,
+            "decisions": self.decisions,
+            "changed": self.changed,
+            "customers": len(self.customers),
+            "refused": self.refused,
+            "money": [
+                {"policy": policy, "currency": was.currency, "recorded": was.value, "replayed": now.value}
+                for policy, was, now in self.money()
+            ],
+            "examples": [
+                {
+                    "decision_id": one.decision_id,
+                    "customer": one.customer,
+                    "recorded": one.recorded,
+                    "replayed": one.replayed,
+                }
+                for one in self.examples
+            ],
+        }
+
 
 def _substance(document: Mapping[str, Any] | None) -> Any:
     """What counts as a change: outcome, remedies, offers, denials; not versions, words or traces."""

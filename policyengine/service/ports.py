@@ -91,6 +91,9 @@ class LedgerStore(Protocol):
     def strays(self) -> dict[str, list[str]]:
         """Shard names that stand in some table but have no head, with those tables."""
 
+    def mistyped(self) -> list[tuple[str, str, str]]:
+        """Table, row and column of values of a wrong type, where the database lets them in."""
+
     def head_row(self, shard: str) -> tuple[Head, bytes]:
         """The head and its stored digest."""
 
