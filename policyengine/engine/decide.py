@@ -42,7 +42,10 @@ from policyengine.engine.ruleset import (
     PolicyVersion,
     RuleSet,
 )
+from policyengine.engine.tables import CompiledTable
 from policyengine.errors import EvaluationError, PolicyEngineError
+
+ABSENT = "PE221"
 
 
 def decide(ruleset: RuleSet, state: CustomerState, world: World, event: Event) -> list[Decision]:
@@ -160,15 +163,24 @@ def _clause_reason(clause: ClauseTrace) -> str:
     return f"`{clause.text}` cannot be computed: {clause.detail}"
 
 
+def _rows(claim: Claim, table: CompiledTable, values: Facts) -> Sequence[Mapping[str, Value]]:
+    """The results of the rows that fit; where none does, or none can be told to, the claim has lost."""
+    try:
+        rows = table.match(values)
+    except EvaluationError as error:
+        if error.code != ABSENT:
+            raise
+        claim.lose(Verdict.TABLE, f"which row of its table fits is unknown: {error.message}")
+        return ()
+    if not rows:
+        claim.lose(Verdict.TABLE, "no row of its table fits")
+    return rows
+
+
 def _compute(claim: Claim, values: Facts) -> None:
     """Fill in remedies, offer, denial and messages; raises what an expression raises."""
     rule = claim.rule
-    rows: Sequence[Mapping[str, Value]] = [{}]
-    if rule.table is not None:
-        rows = rule.table.match(values)
-        if not rows:
-            claim.lose(Verdict.TABLE, "no row of its table fits")
-            return
+    rows = [{}] if rule.table is None else _rows(claim, rule.table, values)
     for row in rows:
         seen = {**values, **row} if row else values
         claim.remedies.extend(_remedies(rule, rule.grant, seen, enforced=claim.enforced))

@@ -150,6 +150,20 @@ class Pipeline:
             self._log.info("policy set in force", policies=len(self._policy_set.policies), new=new)
         return new
 
+    def adopt(self, policy_set: PolicySet) -> bool:
+        """Decide under another policy set from here on, and free the one before.
+
+        The set is ready when it comes in, so nothing is decided under half of it; that it is faulty
+        shows before, and the one in force stays.
+        """
+        before, self._policy_set = self._policy_set, policy_set
+        self._validator = Validator(policy_set.catalogue)
+        self._log = log.bind(shard=self._place.shard, policy_set=policy_set.digest)
+        new = self.publish()
+        if before is not policy_set:
+            before.ruleset.close()
+        return new
+
     def process(self, records: Sequence[Record], fingerprint: bytes = b"") -> Tally:
         """Decide a batch and commit it with its position: all of it, or nothing."""
         try:

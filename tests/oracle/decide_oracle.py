@@ -25,7 +25,7 @@ from policyengine.engine.expressions import Compiled, Language
 from policyengine.engine.messages import parse_template
 from policyengine.engine.tables import CompiledTable, compile_table
 from policyengine.engine.vocabulary import vocabulary
-from policyengine.errors import MoneyError, PolicyEngineError
+from policyengine.errors import EvaluationError, MoneyError, PolicyEngineError
 
 MONEY = {"refund", "credit", "compensation", "reverse_charge"}
 WORTH = MONEY | {"voucher"}
@@ -195,8 +195,15 @@ class Oracle:
         if policy.enforced is not None and not enforced and policy.enforced.otherwise == "withhold":
             wish.lose("enforcement", "the policy withholds it while it is not enforced")
             return wish
+        rows: Sequence[Mapping[str, Any]] = [{}]
         try:
-            rows: Sequence[Mapping[str, Any]] = [{}] if table is None else table.match(facts)
+            try:
+                rows = [{}] if table is None else table.match(facts)
+            except EvaluationError as error:
+                if error.code != "PE221":
+                    raise
+                wish.lose("table", f"which row of its table fits is unknown: {error.message}")
+                return wish
             if not rows:
                 wish.lose("table", "no row of its table fits")
             for row in rows:
