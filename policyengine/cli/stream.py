@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -67,7 +69,8 @@ def run(
     """Decide a stream of events into the ledger.
 
     Goes on where an earlier run of the same file stopped, however it stopped. Without --rules, the
-    policy set that the ledger holds stays in force. Prints the ledger's size and root: note them, and
+    policy set that the ledger holds stays in force. On SIGHUP the rules are read again between two
+    batches; where they are faulty, those in force stay. Prints the ledger's size and root: note them, and
     `verify --expect SIZE:ROOT` will tell whether anything was cut off later.
     """
     settings = settings_with(ledger=ledger, rules=rules, schemas=schemas, batch_size=batch_size, shard=shard)
@@ -82,7 +85,8 @@ def run(
         name = "stdin" if _read_once(events) else str(Path(events).resolve())
         writer = pipeline_of(store, policy_set, settings, name, tuple(wanted))
         writer.publish()
-        tally = _decide_all(store, writer, settings, events, wanted)
+        with _reload_on_hangup(writer, settings) as reload:
+            tally = _decide_all(store, writer, settings, events, wanted, reload)
     _summary(settings, writer, tally, form)
 
 
@@ -107,7 +111,12 @@ def _check_files(events: str, wanted: Mapping[str, Path]) -> None:
 
 
 def _decide_all(
-    store: SqlLedgerStore, writer: Pipeline, settings: Settings, events: str, wanted: dict[str, Path]
+    store: SqlLedgerStore,
+    writer: Pipeline,
+    settings: Settings,
+    events: str,
+    wanted: dict[str, Path],
+    reload: Callable[[], None],
 ) -> Tally:
     tally = Tally()
     with ExitStack() as stack:
@@ -122,12 +131,34 @@ def _decide_all(
         for channel, sink in sinks.items():
             relay(store, settings.shard, channel, sink)
         for records in source.lines.batches(settings.batch_size):
+            reload()
             start = writer.offset
             tally.add(writer.process(records, source.fingerprint(records[-1].offset)))
             for channel, sink in sinks.items():
                 relay(store, settings.shard, channel, sink)
             advance(records[-1].offset - start)
     return tally
+
+
+@contextmanager
+def _reload_on_hangup(writer: Pipeline, settings: Settings) -> Iterator[Callable[[], None]]:
+    """A callback that reads the rules again when SIGHUP has come since it was called last."""
+    due: list[int] = []
+
+    def reload() -> None:
+        if due and settings.rules is not None:
+            due.clear()
+            rules = settings.rules
+            writer.reload(lambda: policy_set_of(rules, settings.schemas))
+
+    if settings.rules is None or threading.current_thread() is not threading.main_thread():
+        yield reload
+        return
+    before = signal.signal(signal.SIGHUP, lambda number, _: due.append(number))
+    try:
+        yield reload
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 class _Input(NamedTuple):

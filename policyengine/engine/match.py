@@ -101,6 +101,7 @@ class Index:
         with self._lock:
             self._by_type.clear()
             self._free()
+            self._networks.clear()
 
     def __enter__(self) -> Self:
         return self

@@ -17,6 +17,7 @@ from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Record, Rejection
 from policyengine.domain.state import CustomerState, settle, size, state_of_parts
 from policyengine.domain.validation import Validator
+from policyengine.errors import FindingsError, UsageError
 from policyengine.ledger.canonical import canonical_typed
 from policyengine.ledger.entries import (
     SALT_BYTES,
@@ -163,6 +164,16 @@ class Pipeline:
         if before is not policy_set:
             before.ruleset.close()
         return new
+
+    def reload(self, load: Callable[[], PolicySet]) -> bool:
+        """Adopt what ``load`` gives; where it is faulty, say so and keep the last good one."""
+        try:
+            policy_set = load()
+        except (FindingsError, UsageError) as error:
+            self._log.error("policy set refused, the one in force stays", because=str(error))
+            return False
+        self.adopt(policy_set)
+        return True
 
     def process(self, records: Sequence[Record], fingerprint: bytes = b"") -> Tally:
         """Decide a batch and commit it with its position: all of it, or nothing."""

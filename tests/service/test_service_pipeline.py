@@ -15,10 +15,11 @@ from structlog.testing import capture_logs
 
 from policyengine.domain.money import Money
 from policyengine.domain.state import CustomerState, state_of_parts
-from policyengine.errors import LedgerError
+from policyengine.errors import Finding, LedgerError, PolicyError
 from policyengine.ledger.entries import Kind
 from policyengine.service import pipeline as module
 from policyengine.service.pipeline import Pipeline
+from policyengine.service.policy_sets import PolicySet
 from policyengine.service.replay import refold
 from policyengine.service.step import step
 from policyengine.service.verification import verify_ledger
@@ -321,3 +322,34 @@ class TestLogs:
         assert told["decided"]["outcome"] == "none"
         assert told["event rejected"]["code"] == "EV004"
         assert told["batch committed"]["size"] == 4
+
+
+
+class TestReload:
+    def test_a_new_set_governs_from_the_next_batch_on_and_the_old_one_is_freed(self, tmp_path: Path) -> None:
+        before, after = policy_set(HALF), policy_set(FULL)
+        with opened(tmp_path) as store:
+            writer = pipeline(store, before)
+            feed(writer, lines(booked(), cancelled()))
+            assert writer.reload(lambda: after) is True
+            writer.process(records({**cancelled(), "id": "again"}))
+            decisions = entries(store, Kind.DECISION)
+            kinds = [entry.kind for entry in entries(store)]
+        digests = [entry.document()["policy_set"] for entry in decisions]
+        assert digests == [before.digest, before.digest, after.digest]
+        assert kinds == ["policy_set", *["event", "decision"] * 2, "policy_set", "event", "decision"]
+        assert before.ruleset.index.network_count == 0
+
+    def test_a_faulty_set_is_refused_and_the_last_good_one_stays(self, tmp_path: Path) -> None:
+        def faulty() -> PolicySet:
+            raise PolicyError([Finding("x.yaml", 1, 1, "PE001", "not YAML")])
+
+        with opened(tmp_path) as store, capture_logs() as logs:
+            writer = pipeline(store, half())
+            feed(writer, lines(booked()))
+            assert writer.reload(faulty) is False
+            writer.process(records(cancelled()))
+            assert amounts(entries(store, Kind.DECISION))[-1] == ["50.00 ILS"]  # half of 100, as before
+        assert [one["because"] for one in logs if one["log_level"] == "error"] == [
+            "x.yaml:1:1: PE001 not YAML"
+        ]
