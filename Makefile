@@ -36,14 +36,16 @@ schemas: $(READY)  ## write the generated schemas
 	$(BIN)/policyengine schema export
 
 bench: $(READY)  ## measure, side by side, in one run
-	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-json=build/benchmarks.json
+	mkdir -p build
+	$(BIN)/python -m pytest benchmarks --benchmark-only --benchmark-timer=time.process_time --benchmark-json=build/benchmarks.json
+	$(BIN)/python benchmarks/report.py build/benchmarks.json
 
 bench-memory: $(READY)  ## a million events: does memory stay flat?
 	$(BIN)/python benchmarks/memory.py
 
 lock: $(READY)   ## resolve the ranges of pyproject.toml into requirements.lock
 	$(BIN)/python -m pip install --quiet 'uv>=0.8,<1'
-	$(BIN)/uv pip compile pyproject.toml --group dev --extra kafka --universal --generate-hashes --quiet --no-header --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --quiet --no-header --output-file requirements.lock
 
 clean:           ## remove what make made
 	rm -rf $(VENV) build

@@ -100,6 +100,7 @@ state = Table(
     Column("customer", Text, primary_key=True),
     Column("part", Text, primary_key=True),
     Column("body", Blob, nullable=False),
+    sqlite_with_rowid=False,
 )
 
 seen = Table(

@@ -324,7 +324,6 @@ class TestLogs:
         assert told["batch committed"]["size"] == 4
 
 
-
 class TestReload:
     def test_a_new_set_governs_from_the_next_batch_on_and_the_old_one_is_freed(self, tmp_path: Path) -> None:
         before, after = policy_set(HALF), policy_set(FULL)
