@@ -19,7 +19,8 @@ from policyengine.bootstrap import (
     read_settings,
     shipped_rules,
 )
-from policyengine.cli.output import out, progress, say, table
+from policyengine.cli.options import FormatOption
+from policyengine.cli.output import UNVERIFIED, Format, out, print_json, progress, say, table
 from policyengine.domain.money import Money
 from policyengine.engine.explain import explain
 from policyengine.errors import UsageError
@@ -38,6 +39,7 @@ def demo(
     ),
     customers: Annotated[int, typer.Option("--customers", min=1, help="How many customers.")] = 400,
     seed: Annotated[int, typer.Option("--seed", help="Another seed tells another year.")] = 2020,
+    form: FormatOption = Format.HUMAN,
 ) -> None:
     """Tell a year of a crisis: make events, decide them into a new ledger, show and verify it."""
     try:
@@ -56,10 +58,17 @@ def demo(
         summary = summarise(store, read_settings().shard)
         with progress("verifying", None) as advance:
             verified = verify_ledger(store, None, progress=advance)
-        _tell(store, tally, summary, verified)
+        if form is Format.JSON:
+            print_json(
+                {"ledger": ledger, "events": str(events), "counts": tally.counts, **verified.to_json()}
+            )
+        else:
+            _tell(store, tally, summary, verified)
+            _next(folder, ledger, summary, verified)
     finally:
         store.close()
-    _next(folder, ledger, summary, verified)
+    if verified.faults:
+        raise typer.Exit(UNVERIFIED)
 
 
 def _decide(store: SqlLedgerStore, events: Path) -> Tally:
@@ -135,5 +144,3 @@ def _next(folder: Path, ledger: str, summary: Summary, verified: Verification) -
     say(f"  .venv/bin/policyengine replay --ledger {ledger}")
     say(f"  .venv/bin/policyengine decide --rules rules --events {folder / 'events.jsonl'} | head -1")
     say("  .venv/bin/policyengine test rules")
-    if verified.faults:
-        raise typer.Exit(3)
