@@ -173,7 +173,13 @@ def _show_differences(total: int, different: list[Difference], form: Format) -> 
 
 
 def _parsed(raw: bytes) -> Any:
-    return orjson.loads(raw) if raw else None
+    """A body as JSON; as text where it was changed to something else."""
+    if not raw:
+        return None
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError:
+        return raw.decode("utf-8", "backslashreplace")
 
 
 def differing(one: Any, other: Any, path: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -30,6 +30,9 @@ def find_decision(store: LedgerStore, decision_id: str) -> Entry:
     if not found:
         message = f"the ledger has no decision `{decision_id}`"
         raise UsageError(message)
+    if found[0].document().get("decision_id") != decision_id:
+        message = f"the decision `{decision_id}` (entry {found[0].seq}) has another's body; run `verify`"
+        raise LedgerError(message, code="PE708")
     return found[0]
 
 

@@ -7,9 +7,8 @@ set is service.counterfactual.
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import orjson
 
@@ -66,9 +65,12 @@ class Recorded:
 
 
 def digest_of(entry: Entry) -> str:
-    """The policy set in force at an entry, by its header."""
-    header: Mapping[str, Any] = orjson.loads(entry.header)
-    return str(header["policy_set"])
+    """The policy set in force at an entry, by its header; LedgerError PE708 where that is damaged."""
+    try:
+        return str(orjson.loads(entry.header)["policy_set"])
+    except (ValueError, TypeError, KeyError) as error:
+        message = f"the header of entry {entry.seq} of shard `{entry.shard}` is damaged; run `verify`"
+        raise LedgerError(message, code="PE708") from error
 
 
 def revalidate(validator: Validator, entry: Entry) -> Event:
@@ -82,7 +84,7 @@ def revalidate(validator: Validator, entry: Entry) -> Event:
 
 def validated(validator: Validator, entry: Entry) -> Event | Rejection:
     """The event of an entry, validated again, or why it is none."""
-    return validator.validate(orjson.dumps(entry.document()["event"]))
+    return validator.validate(orjson.dumps(entry.document().get("event")))
 
 
 def replay(store: LedgerStore, shard: str, *, progress: Progress = no_progress) -> Iterator[Difference]:
@@ -126,10 +128,14 @@ def _missing(shard: str, seq: int, due: list[bytes]) -> Iterator[Difference]:
 
 def _reject_again(engine: Recorded, entry: Entry) -> Iterator[Difference]:
     document = entry.document()
-    if document["code"] == CONFLICT:
+    if document.get("code") == CONFLICT:
         return  # it was refused for what came before it, not for what it is
     _, validator = engine.at(digest_of(entry))
-    again = validator.validate(b64decode(document["raw"]))
+    try:
+        raw = b64decode(str(document.get("raw")))
+    except ValueError:  # the body was changed
+        raw = b""
+    again = validator.validate(raw)
     body = b"" if isinstance(again, Event) else rejected_body(again).raw
     if body != entry.body:
         yield Difference(entry.shard, entry.seq, "rejection", entry.body, body)
