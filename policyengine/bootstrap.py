@@ -45,9 +45,7 @@ class Settings(BaseSettings):
     )
     shard: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the part of the ledger to write")
     batch_size: int = Field(500, ge=1, le=100_000, description="events per transaction")
-    state_cache: int = Field(
-        100_000, ge=1, description="entities and bundles of remedies kept in memory, 0.5 kB each"
-    )
+    state_cache_mb: int = Field(32, ge=1, description="megabytes for customers' states kept in memory")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="least important messages that are shown"
     )
@@ -145,7 +143,7 @@ def pipeline_of(
         policy_set,
         place=Place(settings.shard, __version__, input_name),
         salts=os.urandom,
-        state_cache=settings.state_cache,
+        state_cache=settings.state_cache_mb * 1_000_000,
         channels=channels,
     )
 

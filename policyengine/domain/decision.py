@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 
 from policyengine.domain.money import Money
@@ -91,7 +92,7 @@ class Remedy(NamedTuple):
 
 
 def _field_json(value: Value) -> Json:
-    if isinstance(value, Money):
+    if type(value) is Money:
         return {"value": value.value, "currency": value.currency}
     return to_json(value)
 
@@ -207,8 +208,7 @@ class RuleTrace(NamedTuple):
         return out
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """The answer for one event and one entity (None: the customer as such).
 
     ``decision_id`` is derived from the event's (source, id) and the entity: see ``decision_id``.
@@ -226,7 +226,7 @@ class Decision:
     remedies: tuple[Remedy, ...] = ()
     offers: tuple[Offered, ...] = ()
     denials: tuple[Denied, ...] = ()
-    messages: Mapping[str, str] = field(default_factory=dict)
+    messages: Mapping[str, str] = MappingProxyType({})
     shadow_remedies: tuple[Remedy, ...] = ()
     shadow_offers: tuple[Offered, ...] = ()
     trace: tuple[RuleTrace, ...] = ()

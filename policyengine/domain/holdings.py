@@ -16,6 +16,7 @@ from policyengine.domain.money import Money
 from policyengine.domain.values import Json, Value, pack, unpack
 
 CHUNK = 16  # remedies to a part
+_OVERHEAD = 200  # bytes of the objects around a part
 _OPTIONS = orjson.OPT_SORT_KEYS
 
 
@@ -43,13 +44,18 @@ class RemedyRecord(NamedTuple):
 class Entities(Mapping[str, Entity]):
     """The entities of one type by id. Immutable: ``having`` gives another."""
 
-    __slots__ = ("_fresh", "_items")
+    __slots__ = ("_fresh", "_items", "weight")
 
     def __init__(
-        self, items: Mapping[str, Entity | bytes] | None = None, fresh: frozenset[str] = frozenset()
+        self,
+        items: Mapping[str, Entity | bytes] | None = None,
+        fresh: frozenset[str] = frozenset(),
+        weight: int | None = None,
     ) -> None:
         self._items = items or {}
         self._fresh = fresh
+        # bytes of memory that the packed ones take, roughly
+        self.weight = sum(map(_weight, self._items.values())) if weight is None else weight
 
     def __getitem__(self, key: str) -> Entity:
         item = self._items[key]
@@ -73,7 +79,8 @@ class Entities(Mapping[str, Entity]):
 
     def having(self, key: str, entity: Entity) -> Entities:
         """The same with one entity new or changed."""
-        return Entities({**self._items, key: entity}, self._fresh | {key})
+        weight = self.weight - _weight(self._items.get(key, entity))
+        return Entities({**self._items, key: entity}, self._fresh | {key}, weight)
 
     def fresh(self) -> dict[str, bytes]:
         """Those that changed since they were loaded or settled, packed."""
@@ -83,7 +90,8 @@ class Entities(Mapping[str, Entity]):
 
     def settled(self, packed: Mapping[str, bytes]) -> Entities:
         """The same when ``fresh`` has been written."""
-        return Entities({**self._items, **packed})
+        weight = self.weight + sum(map(_weight, packed.values()))
+        return Entities({**self._items, **packed}, weight=weight)
 
 
 class Remedies(Sequence[RemedyRecord]):
@@ -139,9 +147,10 @@ class Remedies(Sequence[RemedyRecord]):
         made._length = self._length + len(records)
         return made
 
-    def chunks(self) -> int:
-        """How many parts they make."""
-        return len(self._chunks)
+    @property
+    def weight(self) -> int:
+        """Bytes of memory that the packed ones take, roughly."""
+        return sum(map(_weight, self._chunks))
 
     def fresh(self) -> dict[int, bytes]:
         """The chunks that changed since they were loaded or settled, by number, packed."""
@@ -159,6 +168,10 @@ class Remedies(Sequence[RemedyRecord]):
         made._chunks = tuple(packed.get(number, chunk) for number, chunk in enumerate(self._chunks))
         made._length = self._length
         return made
+
+
+def _weight(item: object) -> int:
+    return len(item) + _OVERHEAD if isinstance(item, bytes) else 0
 
 
 def _cut(records: list[RemedyRecord]) -> Iterator[tuple[RemedyRecord, ...]]:

@@ -21,6 +21,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NONE = Entities()
 _REMEDIES = "remedies:"
+_OVERHEAD = 1_000  # bytes of the objects that every state has
 
 
 def to_micros(instant: datetime) -> int:
@@ -170,6 +171,6 @@ def state_of_parts(customer: str, parts: Mapping[str, bytes]) -> CustomerState:
     return CustomerState(customer, by_type, Remedies.of_chunks([chunks[n] for n in sorted(chunks)]))
 
 
-def size(state: CustomerState) -> int:
-    """How many parts it has."""
-    return sum(len(of_type) for of_type in state.entities.values()) + state.remedies.chunks()
+def weight(state: CustomerState) -> int:
+    """Bytes of memory that a settled state takes, roughly."""
+    return _OVERHEAD + sum(of_type.weight for of_type in state.entities.values()) + state.remedies.weight

@@ -28,14 +28,19 @@ class ValueType(StrEnum):
     TEXTS = "texts"  # a list of strings
 
 
+_PLAIN = frozenset((str, int, bool))
+
+
 def instant_to_json(value: datetime) -> str:
     """RFC 3339 in UTC; microseconds only when there are any."""
-    text = value.astimezone(UTC).isoformat()
-    return text.replace("+00:00", "Z")
+    text = value.isoformat() if value.tzinfo is UTC else value.astimezone(UTC).isoformat()
+    return text[:-6] + "Z"  # +00:00
 
 
 def to_json(value: Value) -> Json:
     """The JSON form of a value."""
+    if type(value) in _PLAIN:  # the commonest, and this is a busy place
+        return value  # type: ignore[return-value]
     if isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, Money):

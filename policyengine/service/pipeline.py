@@ -15,7 +15,7 @@ import structlog
 
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Record, Rejection
-from policyengine.domain.state import CustomerState, settle, size, state_of_parts
+from policyengine.domain.state import CustomerState, settle, state_of_parts, weight
 from policyengine.domain.validation import Validator
 from policyengine.errors import FindingsError, UsageError
 from policyengine.ledger.canonical import canonical_typed
@@ -55,16 +55,16 @@ class Tally:
 class StateCache:
     """The most recently used customers' states, packed; the store has them all.
 
-    ``capacity`` counts parts (an entity, or sixteen remedies), half a kilobyte each: so the memory
-    that it takes does not depend on how many customers there are or how long their histories.
+    ``capacity`` is in bytes, so the memory that it takes does not depend on how many customers there
+    are or how long their histories.
     """
 
     def __init__(self, store: LedgerStore, shard: str, capacity: int) -> None:
         self._store = store
         self._shard = shard
         self._capacity = capacity
-        self._sizes: dict[str, int] = {}
-        self._parts = 0
+        self._weights: dict[str, int] = {}
+        self._weight = 0
         self._states: OrderedDict[str, CustomerState] = OrderedDict()
 
     def load(self, customers: Sequence[str]) -> None:
@@ -82,9 +82,9 @@ class StateCache:
         self._states[customer] = state
 
     def _put(self, customer: str, state: CustomerState) -> None:
-        parts = size(state)
-        self._parts += parts - self._sizes.get(customer, 0)
-        self._sizes[customer] = parts
+        heavy = weight(state)
+        self._weight += heavy - self._weights.get(customer, 0)
+        self._weights[customer] = heavy
         self._states[customer] = state
         self._states.move_to_end(customer)
 
@@ -98,15 +98,15 @@ class StateCache:
 
     def trim(self) -> None:
         """Forget the least recently used beyond the capacity."""
-        while self._parts > self._capacity and self._states:
+        while self._weight > self._capacity and self._states:
             customer, _ = self._states.popitem(last=False)
-            self._parts -= self._sizes.pop(customer)
+            self._weight -= self._weights.pop(customer)
 
     def clear(self) -> None:
         """Forget all: what is held may be ahead of a commit that failed."""
         self._states.clear()
-        self._sizes.clear()
-        self._parts = 0
+        self._weights.clear()
+        self._weight = 0
 
 
 class Pipeline:
@@ -122,7 +122,7 @@ class Pipeline:
         *,
         place: Place,
         salts: Callable[[int], bytes],
-        state_cache: int = 100_000,
+        state_cache: int = 32_000_000,
         channels: Sequence[str] = (),
     ) -> None:
         self._store = store
