@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,7 +42,7 @@ def check(folder: FolderArgument, schemas: SchemasOption = None, form: FormatOpt
         policy_set = policy_set_of(folder, settings.schemas)
     except FindingsError as error:
         if form is Format.JSON:
-            print_json({"findings": [_finding(finding) for finding in error.findings]})
+            _print_findings(error)
         else:
             for finding in error.findings:
                 say(str(finding))
@@ -55,8 +56,8 @@ def check(folder: FolderArgument, schemas: SchemasOption = None, form: FormatOpt
         say(f"Policy set {policy_set.digest}")
 
 
-def _finding(finding: object) -> dict[str, object]:
-    return {name: getattr(finding, name) for name in ("file", "line", "column", "code", "message", "hint")}
+def _print_findings(error: FindingsError) -> None:
+    print_json({"findings": [asdict(finding) for finding in error.findings]})
 
 
 def test(
@@ -75,8 +76,14 @@ def test(
     from policyengine.authoring.cases import run_cases
 
     settings = settings_with(schemas=schemas)
-    catalogue = catalogue_of(settings.schemas)
-    report = run_cases(folder, catalogue, case_engine(catalogue), only)
+    try:
+        catalogue = catalogue_of(settings.schemas)
+        report = run_cases(folder, catalogue, case_engine(catalogue), only)
+    except FindingsError as error:
+        if form is not Format.JSON:
+            raise
+        _print_findings(error)
+        raise typer.Exit(FINDINGS) from None
     if form is Format.JSON:
         print_json(report.to_json())
     else:
