@@ -44,7 +44,7 @@ class RemedyRecord(NamedTuple):
 class Entities(Mapping[str, Entity]):
     """The entities of one type by id. Immutable: ``having`` gives another."""
 
-    __slots__ = ("_fresh", "_items", "weight")
+    __slots__ = ("_items", "changed", "weight")
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class Entities(Mapping[str, Entity]):
         weight: int | None = None,
     ) -> None:
         self._items = items or {}
-        self._fresh = fresh
+        self.changed = fresh  # the ids of those that are not packed yet
         # bytes of memory that the packed ones take, roughly
         self.weight = sum(map(_weight, self._items.values())) if weight is None else weight
 
@@ -80,13 +80,11 @@ class Entities(Mapping[str, Entity]):
     def having(self, key: str, entity: Entity) -> Entities:
         """The same with one entity new or changed."""
         weight = self.weight - _weight(self._items.get(key, entity))
-        return Entities({**self._items, key: entity}, self._fresh | {key}, weight)
+        return Entities({**self._items, key: entity}, self.changed | {key}, weight)
 
     def fresh(self) -> dict[str, bytes]:
         """Those that changed since they were loaded or settled, packed."""
-        if not self._fresh:
-            return {}
-        return {key: pack_entity(self[key]) for key in sorted(self._fresh)}
+        return {key: pack_entity(self[key]) for key in sorted(self.changed)}
 
     def settled(self, packed: Mapping[str, bytes]) -> Entities:
         """The same when ``fresh`` has been written."""

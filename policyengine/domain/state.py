@@ -143,11 +143,11 @@ def settle(state: CustomerState) -> tuple[CustomerState, dict[str, bytes]]:
     neither read whole nor written again with every event.
     """
     parts: dict[str, bytes] = {}
-    entities = dict(state.entities)
+    entities = state.entities
     for kind, of_type in state.entities.items():
-        packed = of_type.fresh()
-        if packed:
-            entities[kind] = of_type.settled(packed)
+        if of_type.changed:
+            packed = of_type.fresh()
+            entities = {**entities, kind: of_type.settled(packed)}
             for key, raw in packed.items():
                 parts[f"{kind}/{key}"] = raw
     chunks = state.remedies.fresh()

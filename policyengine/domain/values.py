@@ -54,8 +54,8 @@ def to_json(value: Value) -> Json:
 
 def pack(value: Value) -> Json:
     """A compact JSON form that carries its type: what a stored state holds."""
-    if isinstance(value, (bool, int, str)):
-        return value
+    if type(value) in _PLAIN or isinstance(value, (bool, int, str)):
+        return value  # type: ignore[return-value]
     if isinstance(value, Money):
         return ["m", value.minor, value.currency]
     if isinstance(value, datetime):
