@@ -10,8 +10,9 @@ from policyengine.domain.events import Event, Rejection
 from policyengine.domain.policy import Policy
 from policyengine.domain.state import CustomerState
 from policyengine.domain.validation import Validator
-from policyengine.domain.values import Json, Value
+from policyengine.domain.values import Value
 from policyengine.domain.world import World
+from policyengine.ledger.entries import content_digest, event_key
 from policyengine.service.pipeline import conflict
 from policyengine.service.policy_sets import PolicySet, prepare
 from policyengine.service.step import NO_WORLD, step
@@ -23,16 +24,17 @@ def dry_run(
     """For each line its decisions, or why it was rejected; a duplicate decides nothing."""
     validator = Validator(policy_set.catalogue)
     states: dict[str, CustomerState] = {}
-    seen: dict[tuple[str, str], Mapping[str, Json]] = {}
+    seen: dict[bytes, bytes] = {}
     for line in lines:
         event = validator.validate(line)
         if not isinstance(event, Event):
             yield event
             continue
-        known = seen.setdefault((event.source, event.id), event.document)
-        if known is not event.document:
-            yield [] if known == event.document else conflict(event, line)
+        key, digest = event_key(event.source, event.id), content_digest(event.document)
+        if key in seen:
+            yield [] if seen[key] == digest else conflict(event, line)
             continue
+        seen[key] = digest
         state = states.get(event.subject) or CustomerState(event.subject)
         states[event.subject], decisions = step(policy_set.ruleset, state, event, world)
         yield decisions

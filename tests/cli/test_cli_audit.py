@@ -65,6 +65,8 @@ class TestVerify:
             ),
             ("UPDATE root SET root = zeroblob(32) WHERE batch = 3", "PE804 shard `0`, batch 3, root.root: is 00000000"),
             ("UPDATE shard SET root = zeroblob(32)", "PE806 shard `0`, its head, shard.root"),
+            ("UPDATE shard SET root = 'x'", "shard.root: holds a value of another type"),
+            ("UPDATE shard SET counters = x''", "PE806 shard `0`, its head, shard."),
             ("UPDATE shard SET epoch = epoch + 1", "PE806 shard `0`, its head, shard."),
             ("UPDATE checkpoint SET offset = 1", "PE806 shard `0`, input `"),
             ("DELETE FROM seen WHERE seq = 1", "PE806 shard `0`, event of sequence 1, seen"),
@@ -213,13 +215,15 @@ class TestReplay:
             ("UPDATE entry SET body = CAST('{' AS BLOB) WHERE seq = 5", "PE708 the body of entry 5"),
             ("UPDATE entry SET header = CAST('{' AS BLOB) WHERE seq = 5", "PE708 the header of entry 5"),
             ("DELETE FROM entry WHERE seq = 0", "PE712 the ledger names policy set"),
+            ("UPDATE shard SET root = 'x'", "PE708 a row of table `shard` of shard `0` was changed"),
+            ("UPDATE shard SET counters = x''", "PE708 a row of table `shard` of shard `0` was changed"),
         ],
     )
     def test_a_ledger_that_cannot_be_replayed_is_sent_to_verify(
         self, decided: Place, sql: str, text: str
     ) -> None:
         decided.sql(sql)
-        assert is_one_clear_line(call("replay", "--ledger", decided.ledger), 2, text, "run `verify`")
+        assert is_one_clear_line(call("replay", "--ledger", decided.ledger), 2, text, "verify`")
 
     @pytest.mark.parametrize(("seq", "what"), [(5, "event"), (6, "decision"), (7, "rejection")])
     def test_a_body_that_says_nothing_any_more_is_a_difference(

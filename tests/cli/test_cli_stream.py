@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from typing import Any
 
@@ -352,3 +354,28 @@ class TestProcesses:
             process.stdout.close()
             assert process.stderr.read() == b""
             assert process.wait(timeout=60) == 2
+
+    def test_an_interruption_from_the_keyboard_leaves_what_was_committed(self, place: Place) -> None:
+        command = (
+            "run",
+            "--rules",
+            place.rules,
+            "--ledger",
+            place.ledger,
+            "--batch-size",
+            "1",
+            "--decisions",
+            "d",
+        )
+        with self.start(*command, stdin=subprocess.PIPE) as process:
+            assert process.stdin is not None
+            assert process.stderr is not None
+            process.stdin.write(lines(booked()))
+            process.stdin.flush()
+            while not (place.folder / "d").exists() or not (place.folder / "d").stat().st_size:
+                assert process.poll() is None
+                time.sleep(0.01)
+            process.send_signal(signal.SIGINT)
+            assert process.stderr.read() == b""
+            assert process.wait(timeout=60) == 130
+        assert call("verify", "--ledger", place.ledger).out.endswith("3 entries verified\n")
