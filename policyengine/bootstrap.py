@@ -45,7 +45,7 @@ class Settings(BaseSettings):
     )
     shard: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the part of the ledger to write")
     batch_size: int = Field(500, ge=1, le=100_000, description="events per transaction")
-    state_cache_mb: int = Field(32, ge=1, description="megabytes for customers' states kept in memory")
+    state_cache_mb: int = Field(64, ge=1, description="megabytes for customers' states kept in memory")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="least important messages that are shown"
     )

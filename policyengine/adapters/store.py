@@ -76,7 +76,7 @@ class SqlLedgerStore:
             before = Head(shard) if row is None else self._checked_head(row)
             head = replace(before, epoch=before.epoch + 1)
             if row is None:
-                connection.execute(insert(head_table).values(_head_values(head)))
+                connection.execute(insert(head_table).values(shard=shard, **_head_values(head)))
             else:
                 connection.execute(
                     update(head_table).where(head_table.c.shard == shard).values(_head_values(head))
@@ -369,8 +369,12 @@ def _head(row: Row[*tuple[Any, ...]]) -> Head:
 
 
 def _head_values(head: Head) -> dict[str, Any]:
+    """All columns but the key.
+
+    Every other table refers to the key: were it set, also to what it is, SQLite would look through
+    every row of the shard for one that still has the old key, at each commit.
+    """
     return {
-        "shard": head.shard,
         "batch": head.batch,
         "size": head.size,
         "root": head.root,

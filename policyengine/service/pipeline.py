@@ -122,7 +122,7 @@ class Pipeline:
         *,
         place: Place,
         salts: Callable[[int], bytes],
-        state_cache: int = 32_000_000,
+        state_cache: int = 64_000_000,
         channels: Sequence[str] = (),
     ) -> None:
         self._store = store
