@@ -13,7 +13,7 @@ from policyengine.engine.compile import compile_policies
 from policyengine.engine.conjuncts import Conjunct
 from policyengine.engine.decide import decide
 from policyengine.engine.match import Index, IndexedRule
-from policyengine.ledger.canonical import canonical
+from policyengine.ledger.canonical import canonical_typed
 
 Engine = tuple[list[Any], Callable[[Any], list[int]]]
 
@@ -57,7 +57,7 @@ def policyengine_decide(workload: Workload) -> Engine:
     def answer(question: Any) -> list[int]:
         decisions = decide(ruleset, *question)
         for decision in decisions:
-            canonical(decision.to_json())
+            canonical_typed(decision.to_json())  # as the ledger does it
         return [
             int(rule.policy.rpartition("-")[2])
             for decision in decisions

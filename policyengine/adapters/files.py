@@ -15,6 +15,14 @@ from policyengine.errors import UsageError
 _FINGERPRINT_BYTES = 16_384
 
 
+def input_name(path: Path) -> str:
+    """How headers and checkpoints name a file: its name, and a digest for the folder it lies in.
+
+    A whole path would put the folder of somebody's home into headers, which hold no personal data.
+    """
+    return f"{path.name}#{sha256(bytes(path.resolve())).hexdigest()[:12]}"
+
+
 class LineSource:
     """The lines of a stream from a byte offset on; a record's offset is the position after it.
 

@@ -92,6 +92,8 @@ class Report:
         if self.findings:
             counts.append(f"{len(self.findings)} malformed")
         yield f"cases: {', '.join(counts)}"
+        if not self.passed and not self.failures and not self.findings:
+            yield "no case was run: write cases into x.cases.yaml beside x.yaml, or widen --only"
 
     def to_json(self) -> dict[str, Json]:
         """As data."""

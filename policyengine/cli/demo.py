@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.panel import Panel
 
-from policyengine.adapters.files import fingerprint_of, open_events
+from policyengine.adapters.files import fingerprint_of, input_name, open_events
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import (
     configure_logging,
@@ -76,7 +76,7 @@ def _decide(store: SqlLedgerStore, events: Path) -> Tally:
     settings = read_settings().model_copy(update={"log_level": "error"})
     configure_logging(settings)
     policy_set = policy_set_of(shipped_rules(), settings.schemas)
-    writer = pipeline_of(store, policy_set, settings, str(events.resolve()))
+    writer = pipeline_of(store, policy_set, settings, input_name(events))
     writer.publish()
     tally = Tally()
     with open_events(events, 0, b"") as source, progress("deciding", events.stat().st_size) as advance:

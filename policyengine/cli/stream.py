@@ -13,7 +13,7 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
-from policyengine.adapters.files import JsonLinesSink, LineSource, fingerprint_of, open_events
+from policyengine.adapters.files import JsonLinesSink, LineSource, fingerprint_of, input_name, open_events
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import (
     Settings,
@@ -82,7 +82,7 @@ def run(
         store = open_ledger(settings.ledger)
         stack.callback(store.close)
         policy_set = policy_set or policy_set_in_force(store, settings.shard)
-        name = "stdin" if _read_once(events) else str(Path(events).resolve())
+        name = "stdin" if _read_once(events) else input_name(Path(events))
         writer = pipeline_of(store, policy_set, settings, name, tuple(wanted))
         writer.publish()
         with _reload_on_hangup(writer, settings) as reload:
@@ -176,7 +176,7 @@ def _input(store: SqlLedgerStore, writer: Pipeline, settings: Settings, events: 
         with path.open("rb") if events != STDIN else nullcontext(sys.stdin.buffer) as stream:
             yield _Input(LineSource(stream, writer.offset), None, lambda _: b"")
         return
-    checkpoint = store.checkpoint(settings.shard, str(path.resolve()))
+    checkpoint = store.checkpoint(settings.shard, input_name(path))
     known = b"" if checkpoint is None else checkpoint.fingerprint
     with open_events(path, writer.offset, known) as lines:
         yield _Input(lines, path.stat().st_size - writer.offset, partial(fingerprint_of, path))

@@ -57,19 +57,18 @@ def decide(ruleset: RuleSet, state: CustomerState, world: World, event: Event) -
     own = entity_of(event, ruleset.catalogue)
     if event.type not in ruleset.read_types:
         return [_decision(ruleset, event, own, ())]
-    decisions = [_decide_entity(ruleset, state, world, event, own)]
+    decisions = [_decide_entity(ruleset, state, world, event, own, own=own)]
     for kind in ruleset.decided_types.get(event.type, ()):
         for key in sorted(state.entities.get(kind, ())):
             ref = Ref(kind, key)
             if ref != own:
                 state = evolve_decided(state, decisions[-1])
-                decisions.append(_decide_entity(ruleset, state, world, event, ref))
+                decisions.append(_decide_entity(ruleset, state, world, event, ref, own=own))
     return decisions
 
 
-def candidates(ruleset: RuleSet, event: Event, ref: Ref | None, facts: Facts) -> list[int]:
-    """The numbers of the rules that the index names for an entity."""
-    own = entity_of(event, ruleset.catalogue)
+def candidates(ruleset: RuleSet, event: Event, ref: Ref | None, own: Ref | None, facts: Facts) -> list[int]:
+    """The numbers of the rules that the index names for an entity; ``own`` is the event's."""
     found: list[int] = []
     if ref == own:
         found = ruleset.index.candidates(event.type, None, facts)
@@ -79,11 +78,17 @@ def candidates(ruleset: RuleSet, event: Event, ref: Ref | None, facts: Facts) ->
 
 
 def _decide_entity(
-    ruleset: RuleSet, state: CustomerState, world: World, event: Event, ref: Ref | None
+    ruleset: RuleSet,
+    state: CustomerState,
+    world: World,
+    event: Event,
+    ref: Ref | None,
+    *,
+    own: Ref | None,
 ) -> Decision:
     facts = ruleset.facts.build(state, world, event, ref, ruleset.read_types[event.type])
     claims: list[Claim] = []
-    for number in candidates(ruleset, event, ref, facts):
+    for number in candidates(ruleset, event, ref, own, facts):
         claim = consider(ruleset.rules[number], facts)
         # invariant: what the trace shows does not depend on what the index lets through besides
         if claim.verdict is Verdict.APPLIED or all(
@@ -147,12 +152,12 @@ def _enforced(policy: PolicyVersion, anchor: Value | None) -> bool:
 
 def _trace(clause: Compiled, values: Mapping[str, Value]) -> ClauseTrace:
     judgement = clause.judge(values)
-    seen = {name: _json(values[name]) for name in clause.refs if name in values}
+    seen: dict[str, Json] = {}
+    for name in clause.refs:
+        value = values.get(name)
+        if value is not None:
+            seen[name] = str(value) if isinstance(value, Decimal) else to_json(value)
     return ClauseTrace(clause.text, judgement.result, seen, judgement.absent, judgement.detail)
-
-
-def _json(value: Value | Decimal) -> Json:
-    return str(value) if isinstance(value, Decimal) else to_json(value)
 
 
 def _clause_reason(clause: ClauseTrace) -> str:

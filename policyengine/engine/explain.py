@@ -129,7 +129,8 @@ def why_not(
     ``state`` is the customer's as it was when the decision was made.
     """
     facts = ruleset.facts.build(state, world, event, ref)
-    named = set(candidates(ruleset, event, ref, facts))
+    own = entity_of(event, ruleset.catalogue)
+    named = set(candidates(ruleset, event, ref, own, facts))
     for rule in ruleset.rules:
         if rule.number not in named:
             yield _not_named(ruleset, rule, facts, event, ref)

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policyengine.adapters.files import JsonLinesSink, LineSource, fingerprint_of, open_events
+from policyengine.adapters.files import JsonLinesSink, LineSource, fingerprint_of, input_name, open_events
 from policyengine.domain.events import Record
 from policyengine.errors import UsageError
 
@@ -147,3 +147,11 @@ class TestSink:
         with pytest.raises(UsageError, match="cannot write /dev/full: No space left on device"):
             sink.write([b"1"])
         sink.close()
+
+
+def test_a_file_is_named_without_its_folder_and_told_from_its_namesakes(tmp_path: Path) -> None:
+    one, other = tmp_path / "dana" / "events.jsonl", tmp_path / "omer" / "events.jsonl"
+    assert input_name(one) != input_name(other)
+    assert input_name(one).startswith("events.jsonl#")
+    assert "dana" not in input_name(one)
+    assert input_name(one) == input_name(tmp_path / "omer" / ".." / "dana" / "events.jsonl")
