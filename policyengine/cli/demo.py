@@ -101,9 +101,9 @@ def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verif
         )
     )
     made = table(
-        "Who got what, under which policy",
-        "policy", "customers", "remedies", "given", "not charged",
-        right=("customers", "given", "not charged"),
+        "Who got what, under which policy (~ money that was not charged)",
+        "policy", "people", "remedies", "money",
+        right=("people", "money"),
     )  # fmt: skip
     given: Counter[str] = Counter()
     spared: Counter[str] = Counter()
@@ -112,7 +112,8 @@ def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verif
         spared.update(line.spared)
         kinds = "\n".join(f"{kind} {number:,}" for kind, number in sorted(line.remedies.items()))
         name = f"{policy} v{version}"
-        made.add_row(name, f"{len(line.customers):,}", kinds, _sums(line.given), _sums(line.spared))
+        sums = [*_sums(line.given), *(f"~ {text}" for text in _sums(line.spared))]
+        made.add_row(name, f"{len(line.customers):,}", kinds, "\n".join(sums))
     out.print(made)
     money = table("Money by currency", "currency", "given", "not charged", right=("given", "not charged"))
     for currency in sorted({*given, *spared}):
@@ -129,10 +130,8 @@ def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verif
         say(f"Root {root.hex()}")
 
 
-def _sums(money: Counter[str]) -> str:
-    return "\n".join(
-        f"{Money(minor, currency).decimal:,} {currency}" for currency, minor in sorted(money.items())
-    )
+def _sums(money: Counter[str]) -> list[str]:
+    return [f"{Money(minor, currency).decimal:,} {currency}" for currency, minor in sorted(money.items())]
 
 
 def _next(folder: Path, ledger: str, summary: Summary, verified: Verification) -> None:

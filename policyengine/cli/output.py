@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Literal, NoReturn
 
 import orjson
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
@@ -24,15 +25,17 @@ class Format(StrEnum):
     JSON = "json"
 
 
-# a pipe or a file is as wide as a wide terminal, so that tables can be read there too
+_WIDE = 120  # a pipe or a file is as wide as a wide terminal, so that tables can be read there too
+
+
 class _Out(Console):
     def on_broken_pipe(self) -> None:
         reader_is_gone()
 
 
 # nothing that is shown is markup: a description may hold [brackets] and :colons:
-out = _Out(highlight=False, soft_wrap=True, markup=False, emoji=False)
-err = Console(stderr=True, highlight=False, soft_wrap=True, markup=False, emoji=False)
+out = _Out(highlight=False, markup=False, emoji=False, width=None if sys.stdout.isatty() else _WIDE)
+err = Console(stderr=True, highlight=False, markup=False, emoji=False)
 
 
 def reader_is_gone() -> NoReturn:
@@ -56,7 +59,7 @@ def print_json(document: Any) -> None:
 
 def table(title: str, *columns: str, right: tuple[str, ...] = ()) -> Table:
     """A table with a title and headed columns; those in ``right`` hold figures."""
-    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold")
+    made = Table(title=title, title_justify="left", title_style="bold", header_style="bold", box=SIMPLE_HEAD)
     for number, column in enumerate(columns):
         justify: Literal["left", "right"] = "right" if column in right else "left"
         made.add_column(column, justify=justify, no_wrap=number == 0)

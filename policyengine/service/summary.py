@@ -69,4 +69,5 @@ def _telling(document: Mapping[str, Any]) -> int:
     if len(document["messages"]) <= 1:
         return 0
     verdicts = {rule["verdict"] for rule in document["trace"]}
-    return 10 * len(verdicts) + 3 * len(document["remedies"]) + len(document["trace"])
+    money = any("amount" in remedy for remedy in document["remedies"])
+    return 10 * len(verdicts) + 20 * money + 3 * len(document["remedies"]) + len(document["trace"])
