@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
+from policyengine.domain.catalogue import Scope
 from policyengine.domain.decision import (
     Choice,
     ClauseResult,
@@ -52,8 +53,10 @@ def decide(ruleset: RuleSet, state: CustomerState, world: World, event: Event) -
     """Decide one event: its own entity first, then the others that rules decide on, by type and id.
 
     ``state`` is the customer's after the event was folded in. Each decision counts towards the
-    caps of those that follow.
+    caps of those that follow. A world event is nobody's: nothing is decided on it.
     """
+    if ruleset.catalogue.events[event.type].scope is Scope.WORLD:
+        return []
     own = entity_of(event, ruleset.catalogue)
     if event.type not in ruleset.read_types:
         return [_decision(ruleset, event, own, ())]

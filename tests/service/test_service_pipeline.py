@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from policyengine.domain.money import Money
+from policyengine.domain.schema import read_catalogue
 from policyengine.domain.state import CustomerState, state_of_parts
 from policyengine.errors import Finding, LedgerError, PolicyError
 from policyengine.ledger.entries import Kind
 from policyengine.service import pipeline as module
 from policyengine.service.pipeline import Pipeline
-from policyengine.service.policy_sets import PolicySet
-from policyengine.service.replay import refold
+from policyengine.service.policy_sets import PolicySet, prepare
+from policyengine.service.replay import refold, replay
 from policyengine.service.step import step
 from policyengine.service.verification import verify_ledger
 from tests.service.runs import (
@@ -37,7 +38,7 @@ from tests.service.runs import (
     pipeline,
     records,
 )
-from tests.support import booked, cancelled, draft, event, ils, line, policy_set, refund
+from tests.support import booked, cancelled, catalogue, draft, event, ils, line, policy, policy_set, refund
 
 
 class TestWhatBecomesOfARecord:
@@ -352,3 +353,26 @@ class TestReload:
         assert [one["because"] for one in logs if one["log_level"] == "error"] == [
             "x.yaml:1:1: PE001 not YAML"
         ]
+
+
+def test_a_world_event_is_recorded_and_nothing_is_decided_on_it(tmp_path: Path) -> None:
+    documents = dict(catalogue().documents)
+    documents["events/crisis.declared"] = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "$id": "events/crisis.declared",
+        "title": "crisis.declared",
+        "description": "a crisis begins",
+        "type": "object",
+        "x-scope": "world",
+        "properties": {"region": {"type": "string", "description": "where"}},
+        "additionalProperties": False,
+    }
+    prepared = prepare([policy(HALF)], read_catalogue(documents))
+    declared = event("crisis.declared", "2020-03-01T00:00:00Z", "world", region="north")
+    with opened(tmp_path) as store:
+        tally = feed(pipeline(store, prepared), lines(declared, booked()))
+        kinds = [entry.kind for entry in entries(store)]
+        assert list(replay(store, "0")) == []
+        assert verify_ledger(store, None).faults == []
+    assert kinds == ["policy_set", "event", "event", "decision"]
+    assert tally.counts["events"] == 2
