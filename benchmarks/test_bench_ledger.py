@@ -21,7 +21,13 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from policyengine.adapters import tables
 from policyengine.adapters.files import open_events
 from policyengine.adapters.store import SqlLedgerStore
-from policyengine.bootstrap import Settings, configure_logging, open_ledger, pipeline_of
+from policyengine.bootstrap import (
+    Settings,
+    configure_logging,
+    keep_what_is_loaded,
+    open_ledger,
+    pipeline_of,
+)
 from policyengine.ledger.entries import Entry
 from policyengine.service.replay import replay
 from policyengine.service.verification import verify_ledger
@@ -63,6 +69,7 @@ def run(url: str, events: Path) -> int:
     try:
         writer = pipeline_of(store, policies, settings, "bench")
         writer.publish()
+        keep_what_is_loaded()
         with open_events(events, 0, b"") as source:
             for records in source.batches(BATCH):
                 writer.process(records)

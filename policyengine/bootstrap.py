@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import sys
@@ -128,6 +129,15 @@ def policy_set_in_force(store: LedgerStore, shard: str) -> PolicySet:
         message = f"shard {shard} has no policy set yet; give --rules DIR"
         raise UsageError(message)
     return recorded(raw)
+
+
+def keep_what_is_loaded() -> None:
+    """Let the collector pass over what is there by now: policies and libraries stay until the end.
+
+    It would look through all of it again and again while events make and drop their objects.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def pipeline_of(

@@ -17,6 +17,7 @@ from policyengine.adapters.files import JsonLinesSink, LineSource, fingerprint_o
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import (
     Settings,
+    keep_what_is_loaded,
     open_ledger,
     pipeline_of,
     policy_set_in_force,
@@ -85,6 +86,7 @@ def run(
         name = "stdin" if _read_once(events) else input_name(Path(events))
         writer = pipeline_of(store, policy_set, settings, name, tuple(wanted))
         writer.publish()
+        keep_what_is_loaded()
         with _reload_on_hangup(writer, settings) as reload:
             tally = _decide_all(store, writer, settings, events, wanted, reload)
     _summary(settings, writer, tally, form)

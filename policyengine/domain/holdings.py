@@ -92,14 +92,25 @@ class Entities(Mapping[str, Entity]):
         return Entities({**self._items, **packed}, weight=weight)
 
 
+class _Growing(NamedTuple):
+    """A packed part with newer records after it, which it is not unpacked for."""
+
+    packed: bytes
+    added: tuple[RemedyRecord, ...]
+
+
+_Chunk = bytes | _Growing | tuple[RemedyRecord, ...]
+
+
 class Remedies(Sequence[RemedyRecord]):
     """Remedies granted or offered, oldest first. Immutable: ``extended`` gives another."""
 
     __slots__ = ("_chunks", "_length")
 
     def __init__(self, records: Iterable[RemedyRecord] = ()) -> None:
-        self._chunks: tuple[bytes | tuple[RemedyRecord, ...], ...] = tuple(_cut(list(records)))
-        self._length = sum(len(chunk) for chunk in self._chunks)
+        chunks = tuple(_cut(list(records)))
+        self._chunks: tuple[_Chunk, ...] = chunks
+        self._length = sum(map(len, chunks))
 
     @classmethod
     def of_chunks(cls, chunks: Sequence[bytes]) -> Remedies:
@@ -136,12 +147,12 @@ class Remedies(Sequence[RemedyRecord]):
 
     def extended(self, records: Sequence[RemedyRecord]) -> Remedies:
         """The same and newer ones."""
-        kept = self._chunks
-        last: tuple[RemedyRecord, ...] = ()
-        if self._length % CHUNK:
-            kept, last = kept[:-1], _records(kept[-1])
+        room = -self._length % CHUNK
         made = Remedies()
-        made._chunks = (*kept, *_cut([*last, *records]))
+        made._chunks = self._chunks
+        if room and records:
+            made._chunks = (*self._chunks[:-1], _grown(self._chunks[-1], tuple(records[:room])))
+        made._chunks = (*made._chunks, *_cut(list(records[room:])))
         made._length = self._length + len(records)
         return made
 
@@ -157,7 +168,7 @@ class Remedies(Sequence[RemedyRecord]):
             chunk = self._chunks[number]
             if isinstance(chunk, bytes):
                 break  # they change at the end only
-            fresh[number] = pack_records(chunk)
+            fresh[number] = _packed(chunk)
         return fresh
 
     def settled(self, packed: Mapping[int, bytes]) -> Remedies:
@@ -177,8 +188,26 @@ def _cut(records: list[RemedyRecord]) -> Iterator[tuple[RemedyRecord, ...]]:
         yield tuple(records[start : start + CHUNK])
 
 
-def _records(chunk: bytes | tuple[RemedyRecord, ...]) -> tuple[RemedyRecord, ...]:
-    return unpack_records(chunk) if isinstance(chunk, bytes) else chunk
+def _grown(chunk: _Chunk, records: tuple[RemedyRecord, ...]) -> _Chunk:
+    if isinstance(chunk, bytes):
+        return _Growing(chunk, records)
+    if isinstance(chunk, _Growing):
+        return _Growing(chunk.packed, chunk.added + records)
+    return chunk + records
+
+
+def _records(chunk: _Chunk) -> tuple[RemedyRecord, ...]:
+    if isinstance(chunk, bytes):
+        return unpack_records(chunk)
+    if isinstance(chunk, _Growing):
+        return unpack_records(chunk.packed) + chunk.added
+    return chunk
+
+
+def _packed(chunk: _Growing | tuple[RemedyRecord, ...]) -> bytes:
+    if isinstance(chunk, _Growing):  # [1,2] and [3] are [1,2,3]
+        return chunk.packed[:-1] + b"," + pack_records(chunk.added)[1:]
+    return pack_records(chunk)
 
 
 def pack_entity(entity: Entity) -> bytes:

@@ -47,6 +47,8 @@ from policyengine.engine.tables import CompiledTable
 from policyengine.errors import EvaluationError, PolicyEngineError
 
 ABSENT = "PE221"
+# a member of an enumeration costs a look-up each time; these are asked for with every clause
+_HELD, _APPLIED = ClauseResult.HELD, Verdict.APPLIED
 
 
 def decide(ruleset: RuleSet, state: CustomerState, world: World, event: Event) -> list[Decision]:
@@ -94,9 +96,7 @@ def _decide_entity(
     for number in candidates(ruleset, event, ref, own, facts):
         claim = consider(ruleset.rules[number], facts)
         # invariant: what the trace shows does not depend on what the index lets through besides
-        if claim.verdict is Verdict.APPLIED or all(
-            holds(conjunct, facts) for conjunct in claim.rule.conjuncts
-        ):
+        if claim.verdict is _APPLIED or all(holds(conjunct, facts) for conjunct in claim.rule.conjuncts):
             claims.append(claim)
     if claims:
         resolve(claims, state, event, ref)
@@ -109,7 +109,7 @@ def consider(rule: CompiledRule, facts: Facts) -> Claim:
     values = with_parameters(policy, facts)
     clauses = tuple(_trace(clause, values) for clause in rule.clauses)
     claim = Claim(rule, clauses)
-    lost = [clause for clause in clauses if clause.result is not ClauseResult.HELD]
+    lost = [clause for clause in clauses if clause.result is not _HELD]
     if lost:
         worst = next((clause for clause in lost if clause.result is ClauseResult.ERROR), lost[0])
         is_error = worst.result is ClauseResult.ERROR
@@ -247,7 +247,7 @@ def _decision(ruleset: RuleSet, event: Event, ref: Ref | None, claims: Sequence[
     live: list[Claim] = []
     shadow: list[Claim] = []
     for claim in claims:
-        if claim.verdict is Verdict.APPLIED:
+        if claim.verdict is _APPLIED:
             (shadow if claim.rule.shadow else live).append(claim)
     remedies = tuple([remedy for claim in live for remedy in claim.remedies])
     offers = tuple([offer for claim in live for offer in claim.offers])

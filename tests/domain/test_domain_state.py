@@ -303,3 +303,22 @@ class TestDecisionsFoldedIn:
         )  # fmt: skip
         assert evolve_decided(EMPTY, decision) is EMPTY
         assert evolve_recorded(EMPTY, decision.to_json()) is EMPTY
+
+
+@given(st.lists(st.tuples(st.lists(RECORDS, max_size=20), st.booleans()), max_size=6))
+@settings(max_examples=100, deadline=None)
+def test_remedies_are_the_same_however_often_they_were_settled_meanwhile(
+    steps: list[tuple[list[RemedyRecord], bool]],
+) -> None:
+    state, parts, expected = CustomerState("c1"), {}, []
+    for records, settles in steps:
+        expected += records
+        state = CustomerState("c1", {}, state.remedies.extended(records))
+        assert list(state.remedies) == expected
+        if settles:
+            state, changed = settle(state)
+            parts |= changed
+    _, changed = settle(state)
+    parts |= changed
+    assert list(state_of_parts("c1", parts).remedies) == expected
+    assert parts == settle(CustomerState("c1", {}, Remedies(expected)))[1]
