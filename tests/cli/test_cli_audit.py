@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 import pytest
@@ -246,9 +247,13 @@ class TestReplay:
         assert (result.code, result.err) == (0, "")
         assert "shard 0: 3 of 6 decisions on 6 events would have changed, for 1 customers" in result.out
         # 50 + 50 + 16.67 were granted; 100 + 100 + 33.33 would be
-        assert [cell.strip() for cell in next(line for line in result.out.splitlines() if "half-back" in line).split("│")[1:-1]] == [
-            "travel/half-back", "116.67 ILS", "233.33 ILS", "116.66 ILS",
-        ]  # fmt: skip
+        row = next(line for line in result.out.splitlines() if "half-back" in line)
+        assert re.split(" {2,}", row.strip()) == [
+            "travel/half-back",
+            "116.67 ILS",
+            "233.33 ILS",
+            "116.66 ILS",
+        ]
         as_json = call("replay", "--ledger", decided.ledger, "--rules", other, "--format", "json").json
         (shard,) = as_json["shards"]
         assert (shard["events"], shard["decisions"], shard["changed"], shard["customers"]) == (6, 6, 3, 1)
