@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -131,6 +132,17 @@ def policy_set_in_force(store: LedgerStore, shard: str) -> PolicySet:
     return recorded(raw)
 
 
+def engine_version() -> str:
+    """This engine, and the releases of the libraries whose data decisions depend on.
+
+    Words come from CLDR (babel), business days from calendars (holidays), midnights from time zones
+    (tzdata): under other releases a replay may come out otherwise, and the header says under which
+    an entry was made.
+    """
+    libraries = " ".join(f"{name}/{version(name)}" for name in ("babel", "holidays", "tzdata"))
+    return f"{__version__} {libraries}"
+
+
 def keep_what_is_loaded() -> None:
     """Let the collector pass over what is there by now: policies and libraries stay until the end.
 
@@ -151,7 +163,7 @@ def pipeline_of(
     return Pipeline(
         store,
         policy_set,
-        place=Place(settings.shard, __version__, input_name),
+        place=Place(settings.shard, engine_version(), input_name),
         salts=os.urandom,
         state_cache=settings.state_cache_mb * 1_000_000,
         channels=channels,

@@ -11,7 +11,7 @@ import orjson
 import typer
 
 from policyengine.adapters.store import SqlLedgerStore
-from policyengine.bootstrap import open_ledger, policy_set_of
+from policyengine.bootstrap import engine_version, open_ledger, policy_set_of
 from policyengine.cli.options import FormatOption, LedgerOption, SchemasOption, settings_with
 from policyengine.cli.output import FINDINGS, UNVERIFIED, Format, out, print_json, progress, say, table
 from policyengine.domain.decision import Verdict
@@ -24,12 +24,13 @@ from policyengine.ledger.merkle import HASH_BYTES
 from policyengine.service.counterfactual import Report, counterfactual
 from policyengine.service.history import find_decision, situation
 from policyengine.service.policy_sets import PolicySet
-from policyengine.service.replay import Difference
+from policyengine.service.replay import Difference, engine_of
 from policyengine.service.replay import replay as replay_shard
 from policyengine.service.step import NO_WORLD
 from policyengine.service.verification import Expected, Verification, verify_ledger
 
 DAMAGED = "PE708"  # the database cannot be read far enough to verify it
+_LOOKED_AT = 1_000
 _NO_EXPECTATION = "`{}` is not SIZE:ROOT, as `run` and `verify` print it"
 
 
@@ -145,9 +146,18 @@ def replay(
         with progress("replaying", total) as advance:
             for shard in store.shards():
                 different.extend(replay_shard(store, shard, progress=advance))
+        engines = _other_engines(store, different)
     _show_differences(total, different, form)
+    for engine in engines:
+        typer.echo(f"recorded by {engine}, replayed by {engine_version()}: that may be the cause", err=True)
     if different:
         raise typer.Exit(FINDINGS)
+
+
+def _other_engines(store: SqlLedgerStore, different: list[Difference]) -> list[str]:
+    """Those, besides this one, that made entries which come out otherwise now."""
+    entries = (store.entry(one.shard, one.seq) for one in different[:_LOOKED_AT])
+    return sorted({engine_of(entry) for entry in entries if entry is not None} - {engine_version()})
 
 
 def _show_differences(total: int, different: list[Difference], form: Format) -> None:

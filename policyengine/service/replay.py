@@ -66,8 +66,17 @@ class Recorded:
 
 def digest_of(entry: Entry) -> str:
     """The policy set in force at an entry, by its header; LedgerError PE708 where that is damaged."""
+    return _in_header(entry, "policy_set")
+
+
+def engine_of(entry: Entry) -> str:
+    """The engine that made an entry, by its header; LedgerError PE708 where that is damaged."""
+    return _in_header(entry, "engine")
+
+
+def _in_header(entry: Entry, key: str) -> str:
     try:
-        return str(orjson.loads(entry.header)["policy_set"])
+        return str(orjson.loads(entry.header)[key])
     except (ValueError, TypeError, KeyError) as error:
         message = f"the header of entry {entry.seq} of shard `{entry.shard}` is damaged; run `verify`"
         raise LedgerError(message, code="PE708") from error

@@ -241,6 +241,18 @@ class TestReplay:
         assert result.code == 1
         assert 'whole: recorded "{\\\\xff", replayed {"customer":"c1"' in result.out
 
+    def test_a_difference_names_the_engine_and_libraries_that_recorded_it_where_these_are_others(
+        self, decided: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        decided.sql("UPDATE entry SET body = x'7bff' WHERE seq = 6")
+        assert call("replay", "--ledger", decided.ledger).err == ""
+        monkeypatch.setattr("policyengine.cli.audit.engine_version", lambda: "9.9")
+        told = call("replay", "--ledger", decided.ledger).err
+        assert re.fullmatch(
+            r"recorded by 0\.1\.0 babel/\S+ holidays/\S+ tzdata/\S+, replayed by 9\.9: that may be the cause\n",
+            told,
+        )
+
     def test_other_policies_are_compared_with_what_was_decided(self, decided: Place) -> None:
         other = decided.policy(FULL, folder="other")
         result = call("replay", "--ledger", decided.ledger, "--rules", other)
