@@ -1,0 +1,17 @@
+"""What all tests share: property tests are not judged by the clock, and CI repeats its examples."""
+
+from __future__ import annotations
+
+import os
+
+from hypothesis import HealthCheck, settings
+
+# A slow machine is no fault of what is tested. At a desk each run tries other examples; in CI a change is
+# judged by the same ones as the change before it.
+settings.register_profile(
+    "suite",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    derandomize="CI" in os.environ,
+)
+settings.load_profile("suite")
