@@ -23,6 +23,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 clean, 1 findings, 2 usage or input and output, 3 the ledger does not verify.",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
