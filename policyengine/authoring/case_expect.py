@@ -28,6 +28,18 @@ class Note(Protocol):
         """Note it."""
 
 
+def is_mapping(note: Note, path: Path, raw: Any, keys: tuple[str, ...] | None) -> bool:
+    """Whether it is one; notes where it is not, and each key that is none of ``keys``."""
+    if not isinstance(raw, dict):
+        note(path, "PE070", "expected `key: value` lines", "see the reference")
+        return False
+    for key in raw:
+        if keys is not None and key not in keys:
+            hint = did_you_mean(str(key), keys) or f"keys are {', '.join(keys)}"
+            note((*path, key), "PE070", f"unknown key `{key}`", hint, key=True)
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Expectation:
     """What is expected after one event (``after``: its index), of one entity or of all."""
@@ -140,11 +152,4 @@ class ExpectationReader:
         return False
 
     def _mapping(self, path: Path, raw: Any, keys: tuple[str, ...] | None) -> bool:
-        if not isinstance(raw, dict):
-            self.note(path, "PE070", "expected `key: value`", "see the reference")
-            return False
-        for key in raw:
-            if keys is not None and key not in keys:
-                hint = did_you_mean(str(key), keys) or f"keys are {', '.join(keys)}"
-                self.note((*path, key), "PE070", f"unknown key `{key}`", hint, key=True)
-        return True
+        return is_mapping(self.note, path, raw, keys)

@@ -14,7 +14,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from policyengine.authoring.case_expect import EXPECTATIONS, Expectation, ExpectationReader
+from policyengine.authoring.case_expect import EXPECTATIONS, Expectation, ExpectationReader, is_mapping
 from policyengine.authoring.yaml_source import Document, Path, plain_value, read_yaml
 from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.near import did_you_mean
@@ -258,14 +258,7 @@ class _Reader:
             yield from reader.read((*here, index) if several else here, item)
 
     def is_mapping(self, path: Path, raw: Any, keys: tuple[str, ...] | None) -> bool:
-        if not isinstance(raw, dict):
-            self.note(path, "PE070", "expected `key: value` lines", "see the reference")
-            return False
-        for key in raw:
-            if keys is not None and key not in keys:
-                hint = did_you_mean(str(key), keys) or f"keys are {', '.join(keys)}"
-                self.note((*path, key), "PE070", f"unknown key `{key}`", hint, key=True)
-        return True
+        return is_mapping(self.note, path, raw, keys)
 
     def note(self, path: Path, code: str, message: str, hint: str = "", *, key: bool = False) -> None:
         """Note a finding."""

@@ -9,7 +9,6 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from fractions import Fraction
 from functools import cache
 
 from babel.core import get_global
@@ -35,19 +34,13 @@ class Rounding(StrEnum):
     UP = "up"
 
 
-def round_fraction(value: Fraction, rounding: Rounding) -> int:
-    """Round an exact fraction to an integer; ``half_up`` and ``up`` go away from zero.
-
-    >>> round_fraction(Fraction(5, 2), Rounding.HALF_UP), round_fraction(Fraction(5, 2), Rounding.HALF_EVEN)
-    (3, 2)
-    """
-    return round_ratio(value.numerator, value.denominator, rounding)
-
-
 def round_ratio(numerator: int, denominator: int, rounding: Rounding) -> int:
-    """``round_fraction`` of ``numerator / denominator``, which need not be in lowest terms.
+    """Round ``numerator / denominator``, which need not be in lowest terms, to an integer.
 
-    The denominator is above zero.
+    ``half_up`` and ``up`` go away from zero. The denominator is above zero.
+
+    >>> round_ratio(5, 2, Rounding.HALF_UP), round_ratio(5, 2, Rounding.HALF_EVEN)
+    (3, 2)
     """
     whole, rest = divmod(abs(numerator), denominator)
     twice = 2 * rest

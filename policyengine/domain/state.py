@@ -29,11 +29,6 @@ def to_micros(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
-def from_micros(micros: int) -> datetime:
-    """The inverse of ``to_micros``."""
-    return _EPOCH + timedelta(microseconds=micros)
-
-
 @dataclass(frozen=True, slots=True)
 class CustomerState:
     """Entities by type and id, and the remedies granted or offered, oldest first."""

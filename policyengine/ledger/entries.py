@@ -184,13 +184,8 @@ def seal(place: Place, body: Body, salt: bytes, *, seq: int, offset: int, policy
     )
 
 
-def event_body(document: Mapping[str, Json], key: bytes) -> Body:
-    """An accepted CloudEvent; ``key`` is its ``event_key``."""
-    return event_body_of(canonical(document), str(document["subject"]), key)
-
-
-def event_body_of(raw: bytes, subject: str, key: bytes) -> Body:
-    """The same of a document that is canonical already: what a writer has at hand."""
+def event_body(raw: bytes, subject: str, key: bytes) -> Body:
+    """An accepted CloudEvent: ``raw`` is its canonical document, ``key`` its ``event_key``."""
     return Body("event", b'{"event":' + raw + b"}", key.hex(), subject)
 
 

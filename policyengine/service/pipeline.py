@@ -25,7 +25,7 @@ from policyengine.ledger.entries import (
     Entry,
     Place,
     decision_body,
-    event_body_of,
+    event_body,
     event_key,
     rejected_body,
     seal,
@@ -213,7 +213,7 @@ class Pipeline:
             return
         seen = Seen(digest, work.seq)
         work.known[key] = work.seen[key] = seen
-        self._seal(work, event_body_of(raw, event.subject, key))
+        self._seal(work, event_body(raw, event.subject, key))
         work.tally.counts["events"] += 1
         state, decisions = step(self._policy_set.ruleset, self._states[event.subject], event)
         self._states[event.subject] = work.states[event.subject] = state

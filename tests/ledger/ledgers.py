@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.domain.events import Rejection
@@ -14,17 +15,24 @@ from policyengine.ledger.entries import (
     Place,
     content_digest,
     decision_body,
-    event_body,
     event_key,
     policy_set_body,
     rejected_body,
     seal,
+)
+from policyengine.ledger.entries import (
+    event_body as body_of_canonical,
 )
 from policyengine.ledger.merkle import Tree
 from policyengine.ledger.records import Batch, Checkpoint, Head, Seen
 
 POLICIES = policy_set_body([{"policy": "loyalty/points-kept", "version": 3}], {"events": ["t"]})
 SOURCE = "urn:crm"
+
+
+def event_body(document: Mapping[str, Any], key: bytes) -> Body:
+    """The body of an event that is not canonical yet."""
+    return body_of_canonical(canonical(document), document["subject"], key)
 
 
 class Writer:

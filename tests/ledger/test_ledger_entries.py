@@ -22,13 +22,13 @@ from policyengine.ledger.entries import (
     commitment,
     content_digest,
     decision_body,
-    event_body,
     event_key,
     policy_set_body,
     rejected_body,
     seal,
 )
 from policyengine.ledger.merkle import leaf_hash
+from tests.ledger.ledgers import event_body
 
 PLACE = Place("members", "0.1.0", "events.jsonl")
 SALT = bytes(range(32))

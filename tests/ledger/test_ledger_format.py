@@ -20,7 +20,6 @@ from policyengine.ledger.entries import (
     Entry,
     Place,
     decision_body,
-    event_body,
     event_key,
     policy_set_body,
     rejected_body,
@@ -28,7 +27,7 @@ from policyengine.ledger.entries import (
 )
 from policyengine.ledger.merkle import Tree
 from policyengine.ledger.records import Checkpoint, Head, Outbox
-from tests.ledger.ledgers import write_small
+from tests.ledger.ledgers import event_body, write_small
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "ledger.md").read_text("utf-8")

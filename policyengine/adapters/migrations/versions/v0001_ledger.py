@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from policyengine.errors import LedgerError
+
 revision = "0001"
 down_revision = None
 branch_labels = None
@@ -104,4 +106,4 @@ def upgrade() -> None:
 def downgrade() -> None:
     """There is nothing before the first step: a ledger is not thrown away by a migration."""
     message = "the first migration of a ledger cannot be undone"
-    raise NotImplementedError(message)
+    raise LedgerError(message, code="PE703")
