@@ -11,9 +11,10 @@ from datetime import date, datetime
 from enum import StrEnum
 from hashlib import sha256
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from policyengine.domain.money import Money
+from policyengine.domain.timers import Timer
 from policyengine.domain.values import Json, Value, instant_to_json, to_json
 
 
@@ -159,6 +160,48 @@ class Denied(NamedTuple):
         }
 
 
+class Settled(NamedTuple):
+    """Which offer this decision settles (an entity `offer`), by which alternative, and who chose it.
+
+    ``by``: the customer; silence, at the deadline; or a rule that withdrew it (no alternative).
+    """
+
+    offer: str
+    alternative: str | None
+    by: Literal["customer", "silence", "rule"]
+    consented: bool = False
+
+    def to_json(self) -> dict[str, Json]:
+        """As in a decision."""
+        return {
+            "offer": self.offer,
+            "alternative": self.alternative,
+            "by": self.by,
+            "consented": self.consented,
+        }
+
+
+class Held(NamedTuple):
+    """Messages that wait until the staff know of a policy version, at the latest until ``until``.
+
+    Its notice is an entity `notice` with the id ``<decision_id>/<policy>``.
+    """
+
+    policy: str
+    version: int
+    until: datetime
+    messages: Mapping[str, str]
+
+    def to_json(self) -> dict[str, Json]:
+        """As recorded; publishing leaves the messages out."""
+        return {
+            "policy": self.policy,
+            "version": self.version,
+            "until": instant_to_json(self.until),
+            "messages": dict(self.messages),
+        }
+
+
 class ClauseTrace(NamedTuple):
     """One condition with the values it saw; ``absent`` names what was missing."""
 
@@ -211,6 +254,9 @@ class RuleTrace(NamedTuple):
 class Decision(NamedTuple):
     """The answer for one event and one entity (None: the customer as such).
 
+    The event is its cause: a customer's own, one of the world that touches the entity, or one of the
+    engine's own (a deadline that passed).
+
     ``decision_id`` is derived from the event's (source, id) and the entity: see ``decision_id``.
     """
 
@@ -230,6 +276,10 @@ class Decision(NamedTuple):
     shadow_remedies: tuple[Remedy, ...] = ()
     shadow_offers: tuple[Offered, ...] = ()
     trace: tuple[RuleTrace, ...] = ()
+    timers: tuple[Timer, ...] = ()  # what will happen because of it, unless it is settled before
+    settles: tuple[Settled, ...] = ()
+    held: tuple[Held, ...] = ()
+    supplements: str | None = None  # the decision that it adds to, after a retroactive amendment
 
     @property
     def errors(self) -> tuple[RuleTrace, ...]:
@@ -261,15 +311,30 @@ class Decision(NamedTuple):
                 "remedies": [remedy.to_json() for remedy in self.shadow_remedies],
                 "offers": [offer.to_json() for offer in self.shadow_offers],
             }
+        if self.timers:
+            out["timers"] = [timer.to_json() for timer in self.timers]
+        if self.settles:
+            out["settles"] = [settled.to_json() for settled in self.settles]
+        if self.held:
+            out["held"] = [held.to_json() for held in self.held]
+        if self.supplements is not None:
+            out["supplements"] = self.supplements
         return out
 
 
-def decision_id(source: str, event_id: str, entity: Ref | None) -> str:
+def decision_id(source: str, event_id: str, entity: Ref | None, *more: str) -> str:
     """``d-`` and 32 hex digits of SHA-256 over the length-prefixed parts.
+
+    ``more`` tells apart what one event decides several times: by customer, for an event of the world; by
+    `policy@version`, for a retroactive amendment.
 
     invariant: lengths are part of the digest, so no two tuples of parts collide by concatenation.
     """
-    parts = (source, event_id) if entity is None else (source, event_id, entity.type, entity.id)
+    parts: tuple[str, ...] = (source, event_id)
+    if entity is not None:
+        parts = (*parts, entity.type, entity.id)
+    if more:  # no entity has an empty type
+        parts = (*parts, "", *more)
     encoded = [part.encode() for part in parts]
     framed = b"".join([len(raw).to_bytes(8, "big") + raw for raw in encoded])
     return "d-" + sha256(framed).hexdigest()[:32]

@@ -128,7 +128,10 @@ class Cap(Model):
 
     count: Annotated[StrictInt, Field(ge=1)] | None = Field(None, description="at most so many grants")
     amount: MoneyText | None = Field(None, description="at most so much money, such as `500 ILS`")
-    per: Literal["customer", "entity"] = Field("customer", description="whose grants are counted")
+    per: Literal["customer", "entity", "event"] = Field(
+        "customer",
+        description="whose grants are counted; `event`: those of all customers that one world event reaches",
+    )
     period: Annotated[str, Field(pattern=r"^(ever|year|month|week|day|[1-9][0-9]{0,4} days)$")] = Field(
         "ever",
         description="`ever`; a calendar `year`, `month`, `week` or `day` in the policy's time zone; or "
@@ -140,6 +143,9 @@ class Cap(Model):
     def _one_of(self) -> Cap:
         if (self.count is None) == (self.amount is None):
             raise fault("PE003", "a cap has either `count` or `amount`", "write one of the two")
+        if self.per == "event" and (self.count is None or self.period != "ever"):
+            text = "a cap per event has a `count` and no `period`"
+            raise fault("PE003", text, "write count: 20, per: event", at="per")
         return self
 
 
@@ -147,6 +153,35 @@ class Deny(Model):
     """The request is refused, with a reason."""
 
     reason: Text = Field(description="why, for the record; the customer's words are the rule's `say`")
+
+
+class FollowUp(Model):
+    """An event that happens later, on this rule's account; rules are written `on` it like on any other."""
+
+    at: DateExpr = Field(
+        description="the day on which it happens (its midnight in the policy's time zone): a date, or CEL"
+    )
+    event: Text = Field(description="type of the event, a customer's: it concerns the same entity")
+    data: dict[Name, Cel] = Field(
+        default_factory=dict,
+        description="its data, each property as CEL; the entity's id is filled in by itself",
+    )
+
+
+class Retroactive(Model):
+    """The version reaches back: past events are decided again and the difference is granted."""
+
+    from_: Day = Field(
+        alias="from", description="first day or moment, on the anchor of `effective`, that it reaches back to"
+    )
+
+
+class StaffFirst(Model):
+    """Messages wait until the staff have acknowledged this version, at the longest so many hours."""
+
+    hours: Annotated[StrictInt, Field(ge=1, le=10_000)] = Field(
+        description="from `policy.published`, or else from `announced`, at the longest"
+    )
 
 
 class Alternative(Model):
@@ -251,14 +286,17 @@ class Rule(Model):
         default_factory=dict,
         description="message by language; `{membership.points}`, `{until}` … are filled in and formatted",
     )
+    follow_up: list[FollowUp] = Field(
+        default_factory=list, description="events that happen later because this rule applied"
+    )
     exclusive: Exclusive | None = Field(None, description="goes before the policy's `exclusive`")
     cap: Cap | None = Field(None, description="counted besides the policy's `cap`")
     shadow: StrictBool = Field(False, description="decided and recorded, never published")
 
     @model_validator(mode="after")
     def _does_something(self) -> Rule:
-        if not (self.grant or self.deny or self.offer):
-            raise fault("PE004", "the rule does nothing", "write `grant`, `offer` or `deny`")
+        if not (self.grant or self.deny or self.offer or self.follow_up):
+            raise fault("PE004", "the rule does nothing", "write `grant`, `offer`, `deny` or `follow_up`")
         if self.deny and (self.grant or self.offer):
             text = "a rule that denies cannot also grant or offer"
             raise fault("PE003", text, "write two rules", at="deny")
@@ -288,6 +326,14 @@ class Policy(Model):
     review: Date | None = Field(None, description="day by which somebody looks at it again")
     effective: Effective = Field(description="when this version governs")
     enforced: Enforced | None = Field(None, description="when it is enforced, where that differs")
+    retroactive: Retroactive | None = Field(
+        None,
+        description="decide past events again when this version takes effect (on `announced`, else on "
+        "`effective.from`), and grant what it gives beyond what they were granted",
+    )
+    staff_first: StaffFirst | None = Field(
+        None, description="customers are told once the staff know; needs `announced`"
+    )
     crisis: CrisisScope | None = Field(None, description="only while such a crisis is on")
     currency: Currency | None = Field(
         None, description="the one currency of its amounts; another one in the facts is an error"

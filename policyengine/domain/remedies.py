@@ -278,6 +278,14 @@ class Signal(RemedySpec):
     value: TextExpr | None = Field(None, description="CEL text that tells signals of one name apart")
 
 
+class Withdraw(RemedySpec):
+    """Offers of a policy that this entity has not answered yet are taken back: never without a message."""
+
+    kind: Literal["withdraw"] = Field(description="the kind of remedy")
+    offers_of: Text = Field(description="name of the policy whose open offers are taken back")
+    reason: Text = Field(description="why, for the record")
+
+
 AnyRemedy = Annotated[
     Refund
     | Credit
@@ -299,7 +307,8 @@ AnyRemedy = Annotated[
     | Gesture
     | Notify
     | Escalate
-    | Signal,
+    | Signal
+    | Withdraw,
     Field(discriminator="kind"),
 ]
 REMEDY_KINDS: Mapping[str, type[RemedySpec]] = {

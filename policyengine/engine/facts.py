@@ -51,7 +51,7 @@ class FactBuilder:
         read: frozenset[str] | None = None,
     ) -> Facts:
         """All facts that a rule may ask for; with ``read``, of these entity types alone."""
-        facts: Facts = dict(world.facts)
+        facts: Facts = dict(world.given)
         names = self._event_names[event.type]
         for name, value in event.data.items():
             facts[names[name]] = value

@@ -155,6 +155,7 @@ def test_every_remedy_kind_is_a_model_of_its_own() -> None:
             "postpone",
             "freeze",
             "unfreeze",
+            "withdraw",
             "points.extend",
             "points.bonus",
             "tier.extend",
