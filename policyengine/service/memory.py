@@ -45,6 +45,9 @@ class Memory(Protocol):
     def drop_timer(self, customer: str, timer_id: str) -> None:
         """Forget a timer that fired or is no longer wanted; nothing happens where there is none."""
 
+    def timers(self, customer: str) -> list[Timer]:
+        """The pending timers of a customer ("" is the world), in timers' order."""
+
     # --- who is where -----------------------------------------------------------------------------
 
     def place(self, customer: str, part: str, before: AbstractSet[str], after: AbstractSet[str]) -> None:
