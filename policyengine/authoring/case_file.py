@@ -79,7 +79,7 @@ class _Reader:
         policy = data.get("policy")
         if policy is not None and not isinstance(policy, str):
             self.note(
-                ("policy",), "PE070", "not the name of a policy", "write one such as loyalty/points-kept"
+                ("policy",), "PE070", "not the name of a policy", "write one such as airline/points-kept"
             )
             policy = None
         read = [case for index, raw in enumerate(cases) for case in self.cases(("cases", index), raw, data)]

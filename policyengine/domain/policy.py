@@ -312,7 +312,7 @@ class Policy(Model):
     """One version of one policy: one file."""
 
     policy: PolicyId = Field(
-        description="name of the policy, the same in all its versions", examples=["loyalty/points-kept"]
+        description="name of the policy, the same in all its versions", examples=["airline/points-kept"]
     )
     version: StrictInt = Field(ge=1, le=1_000_000, description="number of this version, from 1")
     title: Texts = Field(

@@ -381,7 +381,7 @@ def complaint(story: Story) -> Telling:
 def question(story: Story) -> Telling:
     """Which policy holds? And by the way, a new address."""
     story.source = CARE
-    about = story.pick(("travel/eu261", "events/advance-refund", "loyalty/points-kept"))
+    about = story.pick(("airline/eu261", "events/advance-refund", "airline/points-kept"))
     yield "policy.asked", {"about": about, "as_of": story.day(-10)}
     if story.chance(0.4):
         story.after(1, 30)

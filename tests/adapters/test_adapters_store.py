@@ -77,7 +77,7 @@ class TestSchema:
         assert "entry" not in columns_of(tmp_path / "l.db")
 
     def test_a_file_that_is_no_database_is_refused(self, tmp_path: Path) -> None:
-        (tmp_path / "l.db").write_text("policy: loyalty/points-kept\n" * 100)
+        (tmp_path / "l.db").write_text("policy: airline/points-kept\n" * 100)
         for read_only in (False, True):
             error = refusal(tmp_path / "l.db", read_only=read_only)
             assert (error.code, "is no database" in error.message) == ("PE705", True)

@@ -35,7 +35,7 @@ from policyengine.domain.values import Value, ValueType
 from policyengine.errors import PolicyError
 
 POLICY = """\
-policy: loyalty/{name}
+policy: airline/{name}
 version: {version}
 title: {{en: Points kept}}
 owner: loyalty@airline.example
@@ -65,7 +65,7 @@ CATALOGUE = Catalogue(
 
 
 def remedy(kind: str, version: int = 1, rule: str = "keep", **values: Value) -> Remedy:
-    return Remedy(kind, values, "loyalty/points-kept", version, rule, "goodwill")
+    return Remedy(kind, values, "airline/points-kept", version, rule, "goodwill")
 
 
 def decision(remedies: Sequence[Remedy] = (), **more: Any) -> Decision:
@@ -134,7 +134,7 @@ def test_an_event_is_written_by_type_and_properties_and_becomes_a_cloudevent(tmp
     )
     assert report.ok
     (names, world, events) = engine.asked[0]
-    assert names == ["loyalty/points-kept@1"]
+    assert names == ["airline/points-kept@1"]
     assert world == {"crisis.kind": "pandemic"}
     assert events[0] == {
         "specversion": "1.0", "id": "e1", "source": "/cases", "type": "membership.started", "subject": "c7",
@@ -167,7 +167,7 @@ def test_what_holds_passes(tmp_path: Path, expect: str) -> None:
     ("expect", "difference"),
     [
         ("none", "expected outcome none, got granted"),
-        ("{remedies: [{kind: refund}]}", "got remedy {kind: points.extend, until: 2020-12-31, policy: loyalty/points-kept, version: 1, rule: keep}, which is not expected"),
+        ("{remedies: [{kind: refund}]}", "got remedy {kind: points.extend, until: 2020-12-31, policy: airline/points-kept, version: 1, rule: keep}, which is not expected"),
         ("{remedies: [{kind: refund, amount: 99 ILS}, {kind: points.extend}]}", "amount is 100.00 ILS"),
         ("{remedies: [{kind: refund, amount: 100 EUR}, {kind: points.extend}]}", "amount is 100.00 ILS"),
         ("{remedies: [{kind: refund, due: 2020-01-01}, {kind: points.extend}]}", "due is absent"),
@@ -196,9 +196,9 @@ def test_an_unexpected_rejection_fails_the_case_at_any_event(tmp_path: Path) -> 
 
 def test_the_trace_is_compared_by_rule(tmp_path: Path) -> None:
     traces = (
-        RuleTrace("loyalty/points-kept", 1, "keep", Verdict.CONDITION, "unknown",
+        RuleTrace("airline/points-kept", 1, "keep", Verdict.CONDITION, "unknown",
                   (ClauseTrace("membership.points > 0", ClauseResult.UNKNOWN, {}, ("membership.points",)),)),
-        RuleTrace("loyalty/points-kept", 1, "refund", Verdict.ERROR, "PE204 two currencies", ()),
+        RuleTrace("airline/points-kept", 1, "refund", Verdict.ERROR, "PE204 two currencies", ()),
     )  # fmt: skip
     expect = "{rules: [], lost: {keep: condition, refund: error}, unknown: {keep: membership.points}, errors: {refund: PE204}}"
     assert expecting(tmp_path, expect, [decision(trace=traces)]) == []
@@ -206,10 +206,10 @@ def test_the_trace_is_compared_by_rule(tmp_path: Path) -> None:
 
 def test_offers_and_denials_are_compared(tmp_path: Path) -> None:
     offer = Offered(
-        "loyalty/points-kept", 1, "keep", "goodwill",
+        "airline/points-kept", 1, "keep", "goodwill",
         (Choice("money", (REFUND,)), Choice("points", (EXTENDED,))), "money", date(2020, 6, 1),
     )  # fmt: skip
-    denial = Denied("loyalty/points-kept", 1, "refund", "too late")
+    denial = Denied("airline/points-kept", 1, "refund", "too late")
     got = decision(offers=(offer,), denials=(denial,), outcome=Outcome.OFFERED)
     right = (
         "{offers: [{default: money, deadline: 2020-06-01, alternatives: ["
@@ -275,11 +275,11 @@ def test_examples_with_one_name_are_numbered(tmp_path: Path) -> None:
 def test_other_policies_join_when_named(tmp_path: Path) -> None:
     engine = Fixed([decision()])
     cases = (
-        f"cases:\n  - name: a\n    with: [loyalty/other]\n{GIVEN}    expect: none\n"
+        f"cases:\n  - name: a\n    with: [airline/other]\n{GIVEN}    expect: none\n"
         f"  - name: b\n    with: all\n{GIVEN}    expect: none\n"
     )
     assert run(tmp_path, cases, engine).ok
-    both = ["loyalty/other@1", "loyalty/points-kept@1"]
+    both = ["airline/other@1", "airline/points-kept@1"]
     assert [asked[0] for asked in engine.asked] == [both, both]
 
 
@@ -289,7 +289,7 @@ def test_only_runs_the_cases_whose_name_or_file_contains_the_word(tmp_path: Path
 
 
 def test_a_failure_shows_expected_got_and_the_trace(tmp_path: Path) -> None:
-    trace = RuleTrace("loyalty/points-kept", 1, "keep", Verdict.CONDITION, "`membership.points > 0` does not hold",
+    trace = RuleTrace("airline/points-kept", 1, "keep", Verdict.CONDITION, "`membership.points > 0` does not hold",
                       (ClauseTrace("membership.points > 0", ClauseResult.FAILED, {"membership.points": 0}),))  # fmt: skip
     report = run(
         tmp_path,
@@ -356,7 +356,7 @@ def test_rules_and_policies_that_do_not_exist_are_findings(tmp_path: Path) -> No
     assert [finding.code for finding in report.findings] == ["PE077"]
     assert report.findings[0].hint == "did you mean `keep`?"
     (tmp_path / "again").mkdir()
-    report = run(tmp_path / "again", "policy: loyalty/points-kpt\n" + case("none"), Fixed([decision()]))
+    report = run(tmp_path / "again", "policy: airline/points-kpt\n" + case("none"), Fixed([decision()]))
     assert [str(finding.code) for finding in report.findings] == ["PE074"]
     assert not report.ok
 

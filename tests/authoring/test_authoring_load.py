@@ -15,7 +15,7 @@ from policyengine.engine.faults import Fault
 from policyengine.errors import PolicyError, UsageError
 
 SOUND = """\
-policy: loyalty/points-kept
+policy: airline/points-kept
 version: 1
 title: {en: Points kept}
 owner: loyalty@airline.example

@@ -36,7 +36,7 @@ VALIDATOR = Draft202012Validator(SCHEMA)
 
 # The outline of the design, word for word.
 OUTLINE = """
-policy: loyalty/points-kept
+policy: airline/points-kept
 version: 3
 title: {en: Points outlive the membership year, he: הנקודות נשמרות}
 owner: loyalty@airline.example
