@@ -43,7 +43,7 @@ class Machine:
     """
 
     def __init__(self, ruleset: RuleSet, memory: Memory) -> None:
-        """Go on from what is remembered. ``adopt`` is the driver's: when a policy set becomes the one in force."""
+        """Go on from what is remembered; ``adopt`` is for whoever makes a policy set the one in force."""
         self.ruleset = ruleset
         self.memory = memory
 
