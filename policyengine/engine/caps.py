@@ -2,12 +2,14 @@
 
 A policy's cap counts over all its rules and versions, a rule's over that rule's. A cap on money counts
 what it can reduce: money and vouchers, not the worth of a gesture or of a fee that nobody charged.
+A cap per event counts over all customers whom an event of the world reaches; engine.reach keeps the count.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import cast
 
 from policyengine.domain.calendar import Period, calendar_period, local_date, local_midnight
@@ -21,6 +23,7 @@ from policyengine.domain.state import CustomerState, to_micros
 from policyengine.engine.ruleset import PolicyVersion
 
 _DAY = 86_400_000_000  # µs
+NOTHING_GRANTED: Mapping[str, int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,12 +37,22 @@ class Room:
 
 
 class CapLedger:
-    """What counts towards caps for one event and entity: earlier records, and claims of now."""
+    """What counts towards caps for one event and entity: earlier records, and claims of now.
 
-    def __init__(self, state: CustomerState, event: Event, ref: Ref | None) -> None:
+    ``granted``: how often the event's rules granted something to others whom it reached, by `policy/rule`.
+    """
+
+    def __init__(
+        self,
+        state: CustomerState,
+        event: Event,
+        ref: Ref | None,
+        granted: Mapping[str, int] = NOTHING_GRANTED,
+    ) -> None:
         self._state = state
         self._event = event
         self._ref = ref
+        self._granted = granted
         self._time = to_micros(event.time)
         self._now: list[tuple[str, str, list[Money]]] = []
 
@@ -52,6 +65,10 @@ class CapLedger:
 
     def room(self, cap: Cap, policy: PolicyVersion, rule: str | None) -> Room:
         """What is left; ``rule`` None means the policy as a whole."""
+        now = [amounts for name, by, amounts in self._now if name == policy.id and rule in (None, by)]
+        text = cap_text(cap)
+        if cap.per == "event":
+            return Room(text, count=(cap.count or 0) - self._granted_by(policy.id, rule) - len(now))
         records = [
             record
             for record in self._state.remedies
@@ -63,12 +80,16 @@ class CapLedger:
             [record for record in records if start <= record.time < until]
             for start, until in self._periods(cap, policy, [record.time for record in records])
         ]
-        now = [amounts for name, by, amounts in self._now if name == policy.id and rule in (None, by)]
-        text = cap_text(cap)
         if cap.count is not None:
             used = max(len({(record.decision, record.rule) for record in span}) for span in spans)
             return Room(text, count=cap.count - used - len(now))
         return _money_room(text, Money.literal(cap.amount or ""), spans, now)
+
+    def _granted_by(self, policy: str, rule: str | None) -> int:
+        """How often others were granted it; a rule's name has no `/`, a policy's may."""
+        if rule is not None:
+            return self._granted.get(f"{policy}/{rule}", 0)
+        return sum(count for name, count in self._granted.items() if name.rpartition("/")[0] == policy)
 
     def _periods(self, cap: Cap, policy: PolicyVersion, times: Sequence[int]) -> list[tuple[int, int]]:
         """Half-open spans of time that hold the event, in each of which the cap must hold."""

@@ -17,7 +17,7 @@ from policyengine.domain.policy import Basis
 from policyengine.domain.remedies import MONEY_KINDS, WORTH_KINDS
 from policyengine.domain.state import CustomerState
 from policyengine.domain.values import Value
-from policyengine.engine.caps import CapLedger
+from policyengine.engine.caps import NOTHING_GRANTED, CapLedger
 from policyengine.engine.ruleset import CompiledRule
 from policyengine.errors import MoneyError
 
@@ -76,12 +76,18 @@ def _sum(remedies: Sequence[Remedy]) -> Money | None:
     return total
 
 
-def resolve(claims: Sequence[Claim], state: CustomerState, event: Event, ref: Ref | None) -> None:
-    """Settle the claims in place; those that lose say why."""
+def resolve(
+    claims: Sequence[Claim],
+    state: CustomerState,
+    event: Event,
+    ref: Ref | None,
+    granted: Mapping[str, int] = NOTHING_GRANTED,
+) -> None:
+    """Settle the claims in place; those that lose say why. ``granted`` is for caps per event."""
     for shadow in (False, True):
         standing = [claim for claim in claims if claim.stands and claim.rule.shadow is shadow]
         if standing:
-            _settle(standing, CapLedger(state, event, ref))
+            _settle(standing, CapLedger(state, event, ref, granted))
 
 
 def _settle(claims: list[Claim], caps: CapLedger) -> None:
