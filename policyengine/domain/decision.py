@@ -280,6 +280,7 @@ class Decision(NamedTuple):
     settles: tuple[Settled, ...] = ()
     held: tuple[Held, ...] = ()
     supplements: str | None = None  # the decision that it adds to, after a retroactive amendment
+    answer: Mapping[str, Json] | None = None  # to a customer who asked which policy holds: engine.answers
 
     @property
     def errors(self) -> tuple[RuleTrace, ...]:
@@ -319,6 +320,8 @@ class Decision(NamedTuple):
             out["held"] = [held.to_json() for held in self.held]
         if self.supplements is not None:
             out["supplements"] = self.supplements
+        if self.answer is not None:
+            out["answer"] = dict(self.answer)
         return out
 
 

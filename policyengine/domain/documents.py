@@ -155,6 +155,66 @@ class ShadowDocument(Document):
     offers: list[OfferDocument]
 
 
+class AnswerWindow(Document):
+    """When a version governs: half-open, compared with ``by``."""
+
+    by: str
+    from_: str = Field(alias="from", description="a date, or an instant where `by` is one")
+    until: str | None
+    timezone: str
+
+
+class AnswerChoice(Document):
+    """One thing that a rule lets the customer choose, and the kinds of remedies it holds."""
+
+    id: str
+    title: dict[str, str]
+    kinds: list[str]
+
+
+class AnswerRule(Document):
+    """What a rule of the governing version gives."""
+
+    rule: str
+    title: dict[str, str]
+    on: list[str]
+    for_: str | None = Field(alias="for")
+    grants: list[str] = Field(description="kinds of remedies")
+    offers: list[AnswerChoice]
+    denies: str | None
+
+
+class AnswerVersion(Document):
+    """The version that governs."""
+
+    policy: str
+    version: int = Field(ge=1)
+    title: dict[str, str]
+    basis: Literal["statutory", "contractual", "goodwill"]
+    cites: list[str]
+    announced: date | None
+    window: AnswerWindow
+    rules: list[AnswerRule]
+
+
+class AnswerNext(Document):
+    """The next version, where none governs."""
+
+    version: int = Field(ge=1)
+    from_: str = Field(alias="from")
+
+
+class AnswerDocument(Document):
+    """Which version of a policy governs at a time, to a customer who asked."""
+
+    about: str
+    as_of: str = Field(description="a day, or the moment of the question")
+    known: bool = Field(description="whether there is such a policy")
+    governs: AnswerVersion | None
+    next: AnswerNext | None
+    hint: str = ""
+
+
 class DecisionDocument(Document):
     """What was decided for one event and one entity, and why."""
 
@@ -170,6 +230,7 @@ class DecisionDocument(Document):
     policy_set: Digest
     trace: list[RuleTraceDocument]
     shadow: ShadowDocument | None = None
+    answer: AnswerDocument | None = Field(None, description="to `policy.asked`: which version governs")
 
 
 class InputPosition(Document):
@@ -185,7 +246,7 @@ class EntryHeader(Document):
     v: Literal[1]
     shard: str
     seq: int = Field(ge=0)
-    kind: Literal["event", "rejected", "decision", "policy_set"]
+    kind: Literal["event", "internal", "rejected", "decision", "policy_set"]
     policy_set: str
     engine: str
     input: InputPosition

@@ -123,6 +123,10 @@ class _PolicyCompiler:
             fixed=fixed,
             dated=dated,
             cap=policy.cap,
+            title=policy.title,
+            cites=tuple(policy.cites),
+            announced=policy.announced,
+            review=policy.review,
         )
 
     def _anchor_type(self) -> ValueType | None:
@@ -187,6 +191,7 @@ class _PolicyCompiler:
             exclusive=rule.exclusive or self.policy.exclusive,
             cap=rule.cap,
             shadow=rule.shadow or self.policy.shadow,
+            title=rule.title,
         )
 
     def _check_names(self, place: int, rule: Rule) -> None:

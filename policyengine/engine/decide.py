@@ -31,6 +31,7 @@ from policyengine.domain.money import Money
 from policyengine.domain.state import CustomerState, entity_of, evolve_decided
 from policyengine.domain.values import Json, Value, to_json
 from policyengine.domain.world import World
+from policyengine.engine.answers import answered
 from policyengine.engine.expressions import Compiled
 from policyengine.engine.facts import Facts
 from policyengine.engine.network_plan import holds
@@ -253,7 +254,7 @@ def _decision(ruleset: RuleSet, event: Event, ref: Ref | None, claims: Sequence[
     offers = tuple([offer for claim in live for offer in claim.offers])
     denials = tuple([claim.denial for claim in live if claim.denial is not None])
     messages = _messages(live)  # before the traces, which say what was left out
-    return Decision(
+    decision = Decision(
         decision_id(event.source, event.id, ref),
         event.source,
         event.id,
@@ -271,6 +272,7 @@ def _decision(ruleset: RuleSet, event: Event, ref: Ref | None, claims: Sequence[
         shadow_offers=tuple([offer for claim in shadow for offer in claim.offers]),
         trace=tuple([_rule_trace(claim) for claim in claims]),
     )
+    return answered(ruleset, event, decision)
 
 
 def _outcome(remedies: Sequence[Remedy], offers: Sequence[Offered], denials: Sequence[Denied]) -> Outcome:

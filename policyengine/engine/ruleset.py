@@ -96,6 +96,10 @@ class PolicyVersion:
     fixed: Mapping[str, Parameter]  # `param.x` → value, where it never changes
     dated: tuple[DatedParameter, ...]
     cap: Cap | None
+    title: Mapping[str, str] = field(default_factory=dict)
+    cites: tuple[str, ...] = ()
+    announced: date | None = None
+    review: date | None = None
 
     def day_of(self, anchor: date | datetime) -> date:
         """The civil day of an anchor's value in the policy's time zone."""
@@ -122,6 +126,7 @@ class CompiledRule:
     exclusive: Exclusive | None
     cap: Cap | None
     shadow: bool
+    title: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def reads(self) -> frozenset[str]:
