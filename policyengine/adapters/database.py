@@ -17,6 +17,7 @@ from urllib.parse import quote
 from sqlalchemy import (
     Column,
     Connection,
+    Delete,
     Engine,
     Insert,
     Table,
@@ -58,9 +59,9 @@ _FORBIDDEN = ("SQLITE_CANTOPEN", "SQLITE_READONLY", "SQLITE_PERM", "SQLITE_AUTH"
 
 
 class Statement:
-    """SQL compiled once, run with plain tuples: half the cost of a Core insert per row."""
+    """SQL compiled once, run with plain tuples: half the cost of Core per row."""
 
-    def __init__(self, statement: Insert, engine: Engine) -> None:
+    def __init__(self, statement: Insert | Delete, engine: Engine) -> None:
         compiled = statement.compile(dialect=engine.dialect)
         assert isinstance(compiled, SQLCompiler)  # noqa: S101 - narrows the type, never false
         self._sql = str(compiled)

@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 from typing import Any, Self
 
 import orjson
-from sqlalchemy import Connection, Row, Select, and_, bindparam, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
 
 from policyengine.adapters.database import Database, Statement
+from policyengine.adapters.remembered import Remembered, upserting
 from policyengine.adapters.tables import (
     checkpoint,
     entry,
-    found_by_customer,
     found_by_ref,
     metadata,
     outbox,
@@ -33,19 +31,17 @@ from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Entry
 from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Root, Seen, follow
 
-PAGE = 500  # rows read at a time, keys asked for at a time
 
-
-class SqlLedgerStore:
+class SqlLedgerStore(Remembered):
     """A ledger behind a database URL; see service.ports.LedgerStore for what each method promises.
 
     Opening for writing makes the file and brings its tables up to date; opening read-only makes nothing.
     """
 
     def __init__(self, url: str, *, read_only: bool = False) -> None:
-        self._database = Database(url, read_only=read_only)
+        super().__init__(Database(url, read_only=read_only))
         engine = self._database.engine
-        upsert = (postgresql if engine.dialect.name == "postgresql" else sqlite).insert
+        upsert = upserting(engine)
         states, channels = upsert(state), upsert(outbox)
         self._insert_entries = Statement(insert(entry), engine)
         self._insert_seen = Statement(insert(seen), engine)
@@ -103,6 +99,7 @@ class SqlLedgerStore:
                     for part, body in parts.items()
                 ],
             )
+            self._write_memory(connection, shard, batch)
             channels = [Outbox(channel, first) for channel, first in batch.channels.items()]
             self._new_channels.many(
                 connection,
@@ -271,11 +268,7 @@ class SqlLedgerStore:
     def history(self, customer: str) -> Iterator[Entry]:
         """Every event and decision of a customer."""
         for shard in self.shards():
-            query = select(entry).where(
-                found_by_customer, entry.c.customer == customer, entry.c.shard == shard
-            )
-            for row in self._stream(query.order_by(entry.c.seq)):
-                yield Entry(*row)
+            yield from self.of_customer(shard, customer)
 
     def state_rows(self, shard: str) -> Iterator[tuple[str, str, bytes]]:
         """Every part of every stored state."""
@@ -335,22 +328,6 @@ class SqlLedgerStore:
             yield key, Seen(digest, seq)
 
     # --- how ---------------------------------------------------------------------------------------
-
-    def _all(self, query: Select[*tuple[Any, ...]]) -> list[Row[*tuple[Any, ...]]]:
-        with self._database.reading() as connection:
-            return list(connection.execute(query))
-
-    def _looked_up(
-        self, query: Select[*tuple[Any, ...]], keys: Iterable[Any]
-    ) -> Iterator[Row[*tuple[Any, ...]]]:
-        rest = iter(keys)
-        while part := list(islice(rest, PAGE)):
-            with self._database.reading() as connection:
-                yield from connection.execute(query, {"keys": part}).all()
-
-    def _stream(self, query: Select[*tuple[Any, ...]]) -> Iterator[Row[*tuple[Any, ...]]]:
-        with self._database.streaming() as connection:
-            yield from connection.execute(query, execution_options={"yield_per": PAGE})
 
     @staticmethod
     def _checked_head(row: Row[*tuple[Any, ...]]) -> Head:

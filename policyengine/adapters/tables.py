@@ -15,7 +15,7 @@ from sqlalchemy import (
     text,
 )
 
-REVISION = "0001"  # the migration that makes these tables
+REVISION = "0002"  # the migration that makes these tables
 
 metadata = MetaData()
 
@@ -25,6 +25,10 @@ class Blob(LargeBinary):
 
     def result_processor(self, dialect: Dialect, coltype: object) -> None:
         """None is needed: the drivers of both databases return bytes."""
+
+
+# invariant: names are ordered by their UTF-8 bytes, in any database; SQLite does so by itself
+Name = Text().with_variant(Text(collation="C"), "postgresql")
 
 
 def _shard() -> Column[str]:
@@ -62,6 +66,7 @@ entry = Table(
 # SQLite takes a partial index only where the query repeats its condition word by word.
 found_by_ref = text("kind IN ('decision', 'policy_set')")
 found_by_customer = text("customer IS NOT NULL")
+found_in_world = text("kind = 'internal' AND customer IS NULL")
 Index("entry_ref", entry.c.ref, sqlite_where=found_by_ref, postgresql_where=found_by_ref)
 Index(
     "entry_customer",
@@ -71,6 +76,7 @@ Index(
     sqlite_where=found_by_customer,
     postgresql_where=found_by_customer,
 )
+Index("entry_world", entry.c.ref, sqlite_where=found_in_world, postgresql_where=found_in_world)
 
 root = Table(
     "root",
@@ -97,8 +103,8 @@ state = Table(
     "state",
     metadata,
     _shard(),
-    Column("customer", Text, primary_key=True),
-    Column("part", Text, primary_key=True),
+    Column("customer", Name, primary_key=True),
+    Column("part", Name, primary_key=True),
     Column("body", Blob, nullable=False),
     sqlite_with_rowid=False,
 )
@@ -121,4 +127,46 @@ outbox = Table(
     Column("next_seq", BigInteger, nullable=False),
     Column("position", Blob, nullable=False),
     Column("digest", Blob, nullable=False),
+)
+
+timer = Table(
+    "timer",
+    metadata,
+    _shard(),
+    Column("customer", Name, primary_key=True),
+    Column("id", Name, primary_key=True),
+    Column("due", BigInteger, nullable=False),
+    Column("event", Text, nullable=False),
+    Column("data", Blob, nullable=False),  # canonical JSON
+    sqlite_with_rowid=False,
+)
+Index("timer_due", timer.c.shard, timer.c.due, timer.c.customer, timer.c.id)
+
+place = Table(
+    "place",
+    metadata,
+    _shard(),
+    Column("key", Name, primary_key=True),
+    Column("customer", Name, primary_key=True),
+    Column("part", Name, primary_key=True),
+    sqlite_with_rowid=False,
+)
+
+ranking = Table(
+    "ranking",
+    metadata,
+    _shard(),
+    Column("customer", Name, primary_key=True),
+    Column("rank", BigInteger, nullable=False),
+    sqlite_with_rowid=False,
+)
+
+queue = Table(
+    "queue",
+    metadata,
+    _shard(),
+    Column("job", BigInteger, primary_key=True, autoincrement=False),
+    Column("position", BigInteger, primary_key=True, autoincrement=False),
+    Column("customer", Name, nullable=False),
+    sqlite_with_rowid=False,
 )

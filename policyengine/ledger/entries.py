@@ -31,6 +31,7 @@ class Kind(StrEnum):
     """What an entry records."""
 
     EVENT = "event"
+    INTERNAL = "internal"
     REJECTED = "rejected"
     DECISION = "decision"
     POLICY_SET = "policy_set"
@@ -184,9 +185,13 @@ def seal(place: Place, body: Body, salt: bytes, *, seq: int, offset: int, policy
     )
 
 
-def event_body(raw: bytes, subject: str, key: bytes) -> Body:
-    """An accepted CloudEvent: ``raw`` is its canonical document, ``key`` its ``event_key``."""
-    return Body("event", b'{"event":' + raw + b"}", key.hex(), subject)
+def event_body(raw: bytes, customer: str | None, key: bytes, *, internal: bool = False) -> Body:
+    """An accepted CloudEvent, or one of the engine's own: ``raw`` is its canonical document.
+
+    ``customer`` is its subject, None where the event is of the world; ``key`` is its ``event_key``.
+    """
+    kind = "internal" if internal else "event"
+    return Body(kind, b'{"event":' + raw + b"}", key.hex(), customer)
 
 
 def rejected_body(rejection: Rejection) -> Body:

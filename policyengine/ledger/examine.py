@@ -21,9 +21,14 @@ _BLOBS = ("header", "leaf", "salt", "body")
 
 @dataclass(slots=True)
 class Thread:
-    """What runs through a shard's headers: the policy set in force, and how far each input was read."""
+    """What runs through a shard: the policy set in force, and how far each input was read.
+
+    ``world`` are the event types that concern everybody, by the catalogue of that policy set; None where
+    its body cannot be read.
+    """
 
     policy_set: str = ""
+    world: frozenset[str] | None = None
     offsets: dict[str, int] = field(default_factory=dict)
 
 
@@ -73,12 +78,12 @@ def examine(entry: Entry, thread: Thread) -> Examined:
     else:
         try:
             document = orjson.loads(entry.body)
-            key = None
             if header.kind == Kind.EVENT:
                 event = document["event"]
-                key = event_key(event["source"], event["id"])
-                seen = key, Seen(content_digest(event), entry.seq)
-            faults.extend(_against_body(entry, header, document, key))
+                seen = event_key(event["source"], event["id"]), Seen(content_digest(event), entry.seq)
+            elif header.kind == Kind.POLICY_SET:
+                thread.world = world_types(document)
+            faults.extend(_against_body(entry, header, document, thread.world))
         except (KeyError, TypeError, ValueError, AttributeError, LedgerError) as error:
             faults.append(_changed(entry, "body", f"is no body of kind `{header.kind}`: {error!r}"))
     moved = header.seq != entry.seq or header.shard != entry.shard
@@ -97,7 +102,7 @@ def _against_header(entry: Entry, header: Header) -> Iterator[Fault]:
 
 def _against_thread(entry: Entry, header: Header, thread: Thread) -> Iterator[Fault]:
     if header.kind == Kind.POLICY_SET:
-        thread.policy_set = header.policy_set
+        thread.policy_set, thread.world = header.policy_set, None
         return  # published beside the input, not from it
     if header.policy_set != thread.policy_set:
         yield _changed(
@@ -127,14 +132,17 @@ def _uncommitted(entry: Entry) -> Fault:
 
 
 def _against_body(
-    entry: Entry, header: Header, document: Mapping[str, Any], key: bytes | None
+    entry: Entry, header: Header, document: Mapping[str, Any], world: frozenset[str] | None
 ) -> Iterator[Fault]:
     """Look-up columns, and the digests that a body must agree with its header on."""
     ref: str | None = None
     customer: str | None = None
     match header.kind:
-        case Kind.EVENT:
-            ref, customer = (key or b"").hex(), document["event"]["subject"]
+        case Kind.EVENT | Kind.INTERNAL:
+            event = document["event"]
+            ref, customer = event_key(event["source"], event["id"]).hex(), event["subject"]
+            if event["type"] in (world or ()) or (world is None and entry.customer is None):
+                customer = None
         case Kind.DECISION:
             ref, customer = document["decision_id"], document["customer"]
             stated = document.get("policy_set", header.policy_set)
@@ -150,6 +158,15 @@ def _against_body(
         yield _changed(entry, "ref", f"is `{entry.ref}`, the body gives `{ref}`")
     if entry.customer != customer:
         yield _changed(entry, "customer", f"is `{entry.customer}`, the body gives `{customer}`")
+
+
+def world_types(policy_set: Mapping[str, Any]) -> frozenset[str]:
+    """The event types of scope `world` in the body of a policy set: their events are no customer's."""
+    return frozenset(
+        name.removeprefix("events/")
+        for name, document in policy_set["catalogue"].items()
+        if name.startswith("events/") and document.get("x-scope") == "world"
+    )
 
 
 def _changed(entry: Entry, column: str, message: str) -> Fault:

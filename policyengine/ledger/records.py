@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import NamedTuple
 
+from policyengine.domain.timers import Timer
 from policyengine.errors import LedgerError
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Entry
@@ -91,13 +92,24 @@ class Seen(NamedTuple):
     seq: int
 
 
+class Place(NamedTuple):
+    """By which key a customer is found, and the part of their state that it comes from (`booking/b1`)."""
+
+    key: str
+    customer: str
+    part: str
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Everything that one transaction writes.
 
     ``entries`` continue the shard's sequence without a gap; ``root`` and ``frontier`` are the tree's
     after them. ``since`` is the offset that the batch's input was read from (None: a new input);
-    ``states`` are the parts that changed, by customer.
+    ``states`` are the parts that changed, by customer ("" is the world).
+    ``timers`` are those that are set, by customer and id, and None for each that is dropped. ``places`` are
+    (key, customer, part): True for one that is added, False for one that is removed; ``ranks`` by customer,
+    None for one that is removed. ``queues`` are the lists of new jobs, None for one that is finished.
     ``counters`` are differences. ``channels`` names the outboxes that must exist, with the sequence that
     one starts from when it is new. ``policy_set`` is the digest in force after the batch.
     """
@@ -112,6 +124,10 @@ class Batch:
     since: int | None = None
     counters: Mapping[str, int] = field(default_factory=dict)
     channels: Mapping[str, int] = field(default_factory=dict)
+    timers: Mapping[tuple[str, str], Timer | None] = field(default_factory=dict)
+    places: Mapping[Place, bool] = field(default_factory=dict)
+    ranks: Mapping[str, int | None] = field(default_factory=dict)
+    queues: Mapping[int, Sequence[str] | None] = field(default_factory=dict)
 
 
 def follow(head: Head, shard: str, batch: Batch) -> Head:

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
+from policyengine.domain.timers import Timer
 from policyengine.ledger.entries import Entry
-from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Root, Seen
+from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Place, Root, Seen
 
 DECISIONS = "decisions"
 DEAD_LETTERS = "dead-letters"
 
 __all__ = [
     "DEAD_LETTERS", "DECISIONS",
-    "Batch", "Checkpoint", "Entry", "Head", "LedgerStore", "Outbox", "Root", "Seen",
+    "Batch", "Checkpoint", "Entry", "Head", "LedgerStore", "Outbox", "Place", "Root",
+    "Seen",
 ]  # fmt: skip
 
 
@@ -63,6 +65,35 @@ class LedgerStore(Protocol):
     def unpublished(self, shard: str, channel: str, kind: str, limit: int) -> list[Entry]:
         """The next entries of a kind that a channel has not published, oldest first."""
 
+    # --- what a shard remembers besides states ---------------------------------------------------
+
+    def timers(self, shard: str, after: Timer | None, limit: int) -> list[Timer]:
+        """The pending timers that follow one, in timers' order; from the first where there is none."""
+
+    def timer_count(self, shard: str) -> int:
+        """How many timers are pending."""
+
+    def found(self, shard: str, keys: Iterable[str]) -> dict[str, int | None]:
+        """The customers that are found by any of the keys, with their rank."""
+
+    def places_of(self, shard: str, key: str, customers: Iterable[str]) -> set[Place]:
+        """By which parts these customers are found by a key."""
+
+    def ranks(self, shard: str, customers: Iterable[str]) -> dict[str, int]:
+        """The ranks of those of the customers that have one."""
+
+    def queued(self, shard: str, job: int, start: int, count: int) -> list[str]:
+        """Some of a job's customers, by their place in its list, from 0."""
+
+    def customer_events(self, shard: str) -> Iterator[tuple[str, bytes]]:
+        """Customer and body of every customer's event from outside, in order."""
+
+    def of_customer(self, shard: str, customer: str) -> Iterator[Entry]:
+        """Every event and decision of a customer in a shard, by sequence."""
+
+    def internal_world_events(self, shard: str, ref: str) -> list[Entry]:
+        """The engine's own events of the world with that key, oldest first."""
+
     # --- what an auditor reads -------------------------------------------------------------------
 
     def shards(self) -> list[str]:
@@ -85,6 +116,18 @@ class LedgerStore(Protocol):
 
     def state_rows(self, shard: str) -> Iterator[tuple[str, str, bytes]]:
         """Every part of every stored state, by customer and part in the order of UTF-8 bytes."""
+
+    def timer_rows(self, shard: str) -> Iterator[tuple[str, str, int, str, bytes]]:
+        """Customer, id, due, event and data of every pending timer, by customer and id."""
+
+    def place_rows(self, shard: str) -> Iterator[Place]:
+        """Every place, by key, customer and part."""
+
+    def rank_rows(self, shard: str) -> Iterator[tuple[str, int]]:
+        """Every rank, by customer."""
+
+    def queue_rows(self, shard: str) -> Iterator[tuple[int, int, str]]:
+        """Every place in every job's list, by job and position."""
 
     # --- what only verification reads: see ledger.verify.Evidence -------------------------------
 
