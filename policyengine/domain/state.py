@@ -5,7 +5,7 @@ Pure and frozen. Loading and storing a state is the store's; facts are made of i
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,16 @@ from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.decision import Decision, Ref
 from policyengine.domain.events import Event
 from policyengine.domain.holdings import Entities, Entity, Remedies, RemedyRecord
-from policyengine.domain.money import Money
+from policyengine.domain.kept import (
+    NOTICE,
+    OFFER,
+    RELEASED,
+    SETTLED,
+    WITHDRAWN,
+    Kept,
+    kept_of_decision,
+    kept_of_document,
+)
 from policyengine.domain.values import Value
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -85,50 +94,65 @@ def _set(entity: Entity | None, update: Mapping[str, Value], time: int) -> Entit
 
 
 def evolve_decided(state: CustomerState, decision: Decision) -> CustomerState:
-    """Fold a decision in: its remedies and offers count from now on. Shadow ones do not."""
-    if not decision.remedies and not decision.offers:
-        return state
-    time, made_by = to_micros(decision.time), decision.decision_id
-    records = [
-        RemedyRecord(
-            remedy.policy, remedy.version, remedy.rule, remedy.kind,
-            decision.entity, remedy.amount, time, made_by,
-        )
-        for remedy in decision.remedies
-    ]  # fmt: skip
-    records += [
-        RemedyRecord(
-            offer.policy, offer.version, offer.rule, "offer",
-            decision.entity, None, time, made_by, offered=True,
-        )
-        for offer in decision.offers
-    ]  # fmt: skip
-    return CustomerState(state.customer, state.entities, state.remedies.extended(records))
+    """Fold a decision in: what it grants, offers, denies, settles and holds back, none of it in shadow."""
+    if (
+        decision.remedies
+        or decision.offers
+        or decision.denials
+        or decision.settles
+        or decision.held
+        or _may_release(decision.entity)
+    ):
+        return _keep(state, kept_of_decision(decision))
+    return state
 
 
 def evolve_recorded(state: CustomerState, document: Mapping[str, Any]) -> CustomerState:
     """Fold a decision in as the ledger holds it: the same state as ``evolve_decided`` makes."""
-    if not document["remedies"] and not document["offers"]:
-        return state
-    entity = None if document["entity"] is None else Ref(**document["entity"])
-    time = to_micros(datetime.fromisoformat(document["event"]["time"]))
-    records = []
-    for raw in [*document["remedies"], *document["offers"]]:
-        amount = raw.get("amount")
-        records.append(
-            RemedyRecord(
-                raw["policy"],
-                raw["version"],
-                raw["rule"],
-                raw.get("kind", "offer"),
-                entity,
-                None if amount is None else Money.parse(amount["value"], amount["currency"]),
-                time,
-                document["decision_id"],
-                offered="kind" not in raw,
-            )
+    return _keep(state, kept_of_document(document))
+
+
+def _may_release(entity: Ref | None) -> bool:
+    return entity is not None and entity.type == NOTICE
+
+
+def _keep(state: CustomerState, kept: Kept) -> CustomerState:
+    # invariant: a decision that grants, offers, denies, settles and holds nothing leaves the state as it is
+    time = to_micros(kept.time)
+    records = [
+        RemedyRecord(
+            one.policy, one.version, one.rule, one.kind, kept.entity, one.amount, time,
+            kept.promised_by(one.policy, one.rule), offered=one.kind == OFFER,
         )
-    return CustomerState(state.customer, state.entities, state.remedies.extended(records))
+        for one in kept.given
+    ]  # fmt: skip
+    entities = state.entities
+    for ref, values in kept.opened():
+        of_type = entities.get(ref.type, _NONE)
+        entity = Entity(values, dict.fromkeys(values, time))
+        entities = {**entities, ref.type: of_type.having(ref.id, entity)}
+    for ref, values in _closing(kept):
+        of_type = entities.get(ref.type, _NONE)
+        before = of_type.get(ref.id)
+        if before is not None and any(before.values.get(name) != value for name, value in values.items()):
+            entity = Entity({**before.values, **values}, {**before.times, **dict.fromkeys(values, time)})
+            entities = {**entities, ref.type: of_type.having(ref.id, entity)}
+    if not records and entities is state.entities:
+        return state
+    remedies = state.remedies.extended(records) if records else state.remedies
+    return CustomerState(state.customer, entities, remedies)
+
+
+def _closing(kept: Kept) -> Iterator[tuple[Ref, dict[str, Value]]]:
+    """What becomes of offers that are settled and of the notice that goes out, whatever time they have."""
+    for settled in kept.settles:
+        ref = Ref(OFFER, settled.offer)
+        if settled.alternative is None:
+            yield ref, {"status": WITHDRAWN, "by": settled.by}
+        else:
+            yield ref, {"status": SETTLED, "chosen": settled.alternative, "by": settled.by}
+    if kept.released is not None:
+        yield Ref(NOTICE, kept.released), {"status": RELEASED}
 
 
 def settle(state: CustomerState) -> tuple[CustomerState, dict[str, bytes]]:
