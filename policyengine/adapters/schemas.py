@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import jiter
 
@@ -36,7 +36,7 @@ def shipped_schemas() -> Path:
 
 
 def load_catalogue(folders: Sequence[Path]) -> Catalogue:
-    """The catalogue of all folders together; each has `events/*.json` and `entities/*.json`.
+    """The catalogue of all folders together; each has `events/*.json`, `entities/*.json`, `regions.json`.
 
     CatalogueError with every finding of every folder; UsageError for a folder that is none.
     """
@@ -62,12 +62,15 @@ def load_catalogue(folders: Sequence[Path]) -> Catalogue:
 
 
 def _files(folder: Path) -> Iterator[tuple[Kind, Path]]:
-    kinds: tuple[Kind, ...] = get_args(Kind)
-    if not any((folder / kind).is_dir() for kind in kinds):
+    kinds: tuple[Kind, ...] = ("events", "entities")
+    regions = folder / "regions.json"
+    if not any((folder / kind).is_dir() for kind in kinds) and not regions.is_file():
         raise UsageError(f"`{folder}` holds no schemas: it has neither events/ nor entities/")
     for kind in kinds:
         for path in sorted((folder / kind).glob("*.json")):
             yield kind, path
+    if regions.is_file():
+        yield "regions", regions
 
 
 def _read(path: Path) -> tuple[str, Any] | Finding:

@@ -20,7 +20,7 @@ from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy_types import split_rows
 from policyengine.domain.values import Value, ValueType, instant_to_json
-from policyengine.domain.world import WORLD_ATTRIBUTES
+from policyengine.engine.vocabulary import world_attributes
 from policyengine.errors import Finding
 
 _FILE_KEYS = ("policy", "with", "world", "cases")
@@ -228,15 +228,18 @@ class _Reader:
     def world(self, path: Path, raw: Any) -> Iterator[tuple[str, Value]]:
         if raw is None or not self.is_mapping(path, raw, None):
             return
+        known = world_attributes(self.catalogue)
         for name, value in raw.items():
-            attribute = WORLD_ATTRIBUTES.get(name)
+            attribute = known.get(name)
             if attribute is None:
-                hint = did_you_mean(name, WORLD_ATTRIBUTES) or f"there are {', '.join(WORLD_ATTRIBUTES)}"
+                hint = did_you_mean(str(name), known) or f"there are {', '.join(known)}"
                 self.note((*path, name), "PE070", f"unknown fact `{name}`", hint, key=True)
-            elif not isinstance(value, (str, int)) or type(value) is not _PYTHON.get(attribute.type):
+                continue
+            fact = _fact(value, attribute.type)
+            if fact is None:
                 self.note((*path, name), "PE070", f"`{name}` is {attribute.type.value}")
             else:
-                yield name, value
+                yield name, fact
 
     def companions(self, path: Path, raw: Any) -> Iterator[str]:
         wanted = [raw] if isinstance(raw, str) else raw or []
@@ -275,6 +278,15 @@ def _property(value: Any, kind: ValueType | None) -> Any:
     if kind is ValueType.TEXT and isinstance(value, (int, Decimal)) and not isinstance(value, bool):
         return str(value)
     return value
+
+
+def _fact(value: Any, kind: ValueType) -> Value | None:
+    """A fact of the world as it is written in a case, or None where it is of another type."""
+    if kind is ValueType.TEXTS and isinstance(value, list) and all(isinstance(item, str) for item in value):
+        return tuple(value)
+    if type(value) is _PYTHON.get(kind) and isinstance(value, (str, int, date)):
+        return value
+    return None
 
 
 def _bytes(document: Mapping[str, Any]) -> bytes:

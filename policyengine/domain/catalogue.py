@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from policyengine.domain.values import Json, Value, ValueType
 
@@ -69,7 +69,10 @@ class EventType:
 
     ``entity``/``key``: the entity type it concerns and the data property that holds its id.
     ``sets``: constants written on the entity (`x-set`). ``stamps``: entity attributes that take
-    the event's time (`x-stamp`). Data properties that the entity has by name are written too.
+    the event's time (`x-stamp`). ``clears``: entity attributes that are forgotten (`x-clear`) unless the
+    event gives them. Data properties that the entity has by name are written too. ``must_exist``: an
+    event of the world is refused where its entity is new (True) or known (False). ``internal``: the
+    engine alone makes such events.
     """
 
     name: str
@@ -80,6 +83,7 @@ class EventType:
     key: str | None = None
     sets: Mapping[str, Value] = field(default_factory=dict)
     stamps: tuple[str, ...] = ()
+    clears: tuple[str, ...] = ()
     must_exist: bool | None = None
     internal: bool = False
     timers: tuple[TimerRule, ...] = ()
@@ -108,3 +112,5 @@ class Catalogue:
     entities: Mapping[str, EntityType]
     documents: Mapping[str, Json] = field(default_factory=dict)
     regions: Mapping[str, Region] = field(default_factory=dict)
+    # what others work out of the catalogue once; a changed copy begins with none
+    memo: dict[str, Any] = field(init=False, default_factory=dict, compare=False, repr=False)

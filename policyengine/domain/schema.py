@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from jsonschema_rs import Draft202012Validator
 
-from policyengine.domain.catalogue import Attribute, Catalogue, EntityType, EventType, Scope
+from policyengine.domain.catalogue import Attribute, Catalogue, EntityType, EventType, Region, Scope
 from policyengine.domain.money import MAX_EXACT
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.properties import Refusal, converter, shorten
@@ -26,25 +26,33 @@ from policyengine.domain.schema_properties import (
     mapping,
     read_attributes,
 )
+from policyengine.domain.schema_world import (
+    ROOT,
+    check_regions,
+    check_timers,
+    read_entity,
+    read_event,
+    read_region,
+    read_scope,
+)
 from policyengine.domain.values import Json, Value, ValueType
-from policyengine.domain.world import WORLD_ATTRIBUTES
 from policyengine.errors import CatalogueError, Finding
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 CODES: Mapping[str, str] = {
     "PE010": "not a schema document: the meta-schema or the format of the catalogue refuses it",
-    "PE011": "something is missing: title, description, `x-entity`, the entity `customer`",
+    "PE011": "something is missing: title, description, `x-entity`, `parent`, the entity `customer`",
     "PE012": "unknown key",
     "PE013": "a property of a type that attributes cannot have",
     "PE014": "a name that is malformed or taken, or an `$id` that does not match",
-    "PE015": "unknown entity",
+    "PE015": "unknown entity, region or event type",
     "PE016": "`x-key` does not name a required text property",
-    "PE017": "`x-set` or `x-stamp` does not fit the entity",
+    "PE017": "an annotation that does not fit the entity: `x-set`, `x-stamp`, `x-timer`, `x-order` …",
     "PE018": "a property that means something else on the entity",
     "PE019": "defined twice",
 }
 
-Kind = Literal["events", "entities"]
+Kind = Literal["events", "entities", "regions"]
 
 _META = Draft202012Validator({"$ref": DIALECT})
 _BASE = frozenset(("$schema", "$id", "$comment", "title", "description", "examples")) | {
@@ -54,8 +62,19 @@ _BASE = frozenset(("$schema", "$id", "$comment", "title", "description", "exampl
     "x-entity",
 }
 _KEYS: Mapping[Kind, frozenset[str]] = {
-    "entities": _BASE,
-    "events": _BASE | {"x-key", "x-set", "x-stamp", "x-scope", "required"},
+    "entities": _BASE | {"x-scope", "x-covers", "x-reach", "x-order"},
+    "events": _BASE
+    | {
+        "x-key",
+        "x-set",
+        "x-clear",
+        "x-stamp",
+        "x-scope",
+        "x-must-exist",
+        "x-internal",
+        "x-timer",
+        "required",
+    },
 }
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)*", re.ASCII)
 _LONGEST_TYPE = 200
@@ -64,9 +83,7 @@ _ENTITY_RESERVED = frozenset(("id",))
 _CEL_RESERVED = (
     "as break const continue else for function if import let loop namespace package return var void while"
 )
-_NOT_ENTITIES = frozenset(
-    ("event", "param", "row", *_CEL_RESERVED.split(), *(name.split(".")[0] for name in WORLD_ATTRIBUTES))
-)
+_NOT_ENTITIES = frozenset(("event", "param", "row", "place", "earlier", *_CEL_RESERVED.split()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +107,7 @@ class _Entity:
 class _Reading:
     entities: dict[str, _Entity] = field(default_factory=dict)
     events: dict[str, EventType] = field(default_factory=dict)
+    regions: dict[str, Region] = field(default_factory=dict)
     documents: dict[str, Json] = field(default_factory=dict)
     origins: dict[str, str] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
@@ -97,16 +115,19 @@ class _Reading:
 
 def read_catalogue(documents: Mapping[str, Json]) -> Catalogue:
     """The catalogue of documents by name (`events/booking.made`); CatalogueError with all faults."""
-    sources = [
-        Source(name, "events" if name.startswith("events/") else "entities", document)
-        for name, document in sorted(documents.items())
-    ]
+    sources = [Source(name, _kind(name), document) for name, document in sorted(documents.items())]
     catalogue, faults = examine(sources)
     if faults:
         raise CatalogueError(
             [Finding(fault.source, 0, 0, fault.code, fault.message, fault.hint) for fault in faults]
         )
     return catalogue
+
+
+def _kind(name: str) -> Kind:
+    if name.startswith("events/"):
+        return "events"
+    return "regions" if name == "regions" else "entities"
 
 
 def examine(sources: Sequence[Source]) -> tuple[Catalogue, list[Fault]]:
@@ -118,6 +139,8 @@ def examine(sources: Sequence[Source]) -> tuple[Catalogue, list[Fault]]:
     for source in sources:
         if source.kind == "events":
             _read_document(reading, source)
+        elif source.kind == "regions":
+            _read_regions(reading, source)
     _check_references(reading, sources)
     if "customer" not in reading.entities:
         hint = "every catalogue has entities/customer.json; its key is the event's subject"
@@ -126,6 +149,7 @@ def examine(sources: Sequence[Source]) -> tuple[Catalogue, list[Fault]]:
         events=dict(sorted(reading.events.items())),
         entities={name: entity.type for name, entity in sorted(reading.entities.items())},
         documents=dict(sorted(reading.documents.items())),
+        regions=dict(sorted(reading.regions.items())),
     )
     return catalogue, reading.faults
 
@@ -147,7 +171,8 @@ def _read_document(reading: _Reading, source: Source) -> None:
             attributes = read_attributes(report, document, _ENTITY_RESERVED)
             declared = frozenset(mapping(document.get("properties")))
             description = str(document.get("description", ""))
-            reading.entities[name] = _Entity(EntityType(name, description, attributes), declared)
+            kind = read_entity(report, document, name, description, attributes)
+            reading.entities[name] = _Entity(kind, declared)
         else:
             reading.events[name] = _event(report, document, name, reading.entities)
     # a fault below a place that the meta-schema refuses would only repeat it
@@ -156,6 +181,25 @@ def _read_document(reading: _Reading, source: Source) -> None:
         for fault in report.faults
         if fault in refused or not any(fault.pointer[: len(p.pointer)] == p.pointer for p in refused)
     )
+
+
+def _read_regions(reading: _Reading, source: Source) -> None:
+    """Regions of several folders are one document; a folder adds regions, and changes none."""
+    report = Report(source.name)
+    if not isinstance(source.document, dict):
+        report.add((), "PE010", "regions are a JSON object", 'write {"haifa": {"parent": "IL"}, …}')
+    for code, item in mapping(source.document).items():
+        region = read_region(report, code, item)
+        if code in reading.regions:
+            origin = reading.origins[f"regions/{code}"]
+            hint = f"it is also in {origin}; a folder may add regions, not change them"
+            report.add((code,), "PE019", f"the region `{shorten(code)}` is defined twice", hint)
+        else:
+            reading.origins[f"regions/{code}"] = source.name
+            reading.regions[code] = region
+    known = mapping(reading.documents.get("regions"))
+    reading.documents["regions"] = dict(sorted((mapping(source.document) | known).items()))
+    reading.faults.extend(report.faults)
 
 
 def _refused_by_meta_schema(report: Report, document: Json) -> list[Fault]:
@@ -222,29 +266,32 @@ def _event(
 ) -> EventType:
     attributes = read_attributes(report, document, _EVENT_RESERVED)
     _check_required(report, document)
-    scope = document.get("x-scope", "customer")
-    if scope not in tuple(Scope):
-        report.add(("x-scope",), "PE010", "`x-scope` must be `customer` or `world`")
-        scope = "customer"
+    scope = read_scope(report, document)
     entity, key = document.get("x-entity"), document.get("x-key")
     owner = entities.get(entity) if isinstance(entity, str) else None
+    more = read_event(report, document, scope, None if owner is None else owner.type)
     if owner is None:
         if "x-entity" in document:
             _unknown_entity(report, ("x-entity",), entity, entities)
         else:
             _check_without_entity(report, document)
-        return EventType(name, str(document.get("description", "")), attributes, Scope(scope))
+        description = str(document.get("description", ""))
+        return EventType(name, description, attributes, scope, internal=more.internal)
     _check_key(report, document, owner, attributes)
     _check_shared(report, owner, attributes)
     return EventType(
         name,
         str(document.get("description", "")),
         attributes,
-        Scope(scope),
+        scope,
         entity=owner.type.name,
         key=key if isinstance(key, str) else None,
         sets=_sets(report, document, owner),
-        stamps=_stamps(report, document, owner),
+        stamps=tuple(_listed(report, document, "x-stamp", owner)),
+        clears=tuple(_listed(report, document, "x-clear", owner)),
+        must_exist=more.must_exist,
+        internal=more.internal,
+        timers=more.timers,
     )
 
 
@@ -258,7 +305,7 @@ def _check_required(report: Report, document: Mapping[str, Json]) -> None:
 
 
 def _check_without_entity(report: Report, document: Mapping[str, Json]) -> None:
-    for key, code in (("x-key", "PE016"), ("x-set", "PE017"), ("x-stamp", "PE017")):
+    for key, code in (("x-key", "PE016"), ("x-set", "PE017"), ("x-clear", "PE017"), ("x-stamp", "PE017")):
         if key in document:
             report.add((key,), code, f"`{key}` has no entity to apply to", "add `x-entity`, or remove it")
 
@@ -317,20 +364,19 @@ def _sets(report: Report, document: Mapping[str, Json], owner: _Entity) -> dict[
     return constants
 
 
-def _stamps(report: Report, document: Mapping[str, Json], owner: _Entity) -> tuple[str, ...]:
-    stamps = []
-    found = document.get("x-stamp", [])
+def _listed(report: Report, document: Mapping[str, Json], key: str, owner: _Entity) -> Iterable[str]:
+    """Attributes of the entity that `x-stamp` or `x-clear` lists."""
+    found = document.get(key, [])
     if not isinstance(found, list):
-        report.add(("x-stamp",), "PE017", "`x-stamp` must be a list of the entity's attributes")
+        report.add((key,), "PE017", f"`{key}` must be a list of the entity's attributes")
     for place, name in enumerate(found if isinstance(found, list) else ()):
-        attribute = _attribute_of(report, ("x-stamp", place), str(name), owner)
+        attribute = _attribute_of(report, (key, place), str(name), owner)
         if attribute is None:
             continue
-        if attribute.type is not ValueType.INSTANT:
+        if key == "x-stamp" and attribute.type is not ValueType.INSTANT:
             message = f"`{owner.type.name}.{name}` is {attribute.type}, but takes the event's time"
-            report.add(("x-stamp", place), "PE017", message, 'make it a string of format "date-time"')
-        stamps.append(attribute.name)
-    return tuple(stamps)
+            report.add((key, place), "PE017", message, 'make it a string of format "date-time"')
+        yield attribute.name
 
 
 def _attribute_of(report: Report, pointer: Pointer, name: str, owner: _Entity) -> Attribute | None:
@@ -347,13 +393,36 @@ def _unknown_entity(report: Report, pointer: Pointer, name: Json, entities: Iter
 
 
 def _check_references(reading: _Reading, sources: Iterable[Source]) -> None:
-    """`x-ref` may name an entity of any folder, so it is checked when all are read."""
+    """What may name a thing of any folder is checked when all are read."""
     for source in sources:
         report = Report(source.name)
-        for name, spec in mapping(mapping(source.document).get("properties")).items():
-            if "x-ref" not in mapping(spec):
-                continue
-            target = mapping(spec)["x-ref"]
-            if not isinstance(target, str) or target not in reading.entities:
-                _unknown_entity(report, ("properties", name, "x-ref"), target, reading.entities)
+        document = mapping(source.document)
+        if source.kind == "regions":
+            ours = [code for code in document if reading.origins[f"regions/{code}"] == source.name]
+            check_regions(report, ours, reading.regions)
+        else:
+            _check_targets(report, source.kind, document, reading)
+        event = reading.events.get(str(document.get("title")))
+        if event is not None and source.kind == "events":
+            check_timers(report, event, reading.events)
         reading.faults.extend(report.faults)
+    if reading.regions and ROOT not in reading.regions:
+        hint = "the region that holds all others has the parent null"
+        reading.faults.append(Fault("regions", (), "PE011", f"no region `{ROOT}`", hint))
+
+
+def _check_targets(report: Report, kind: Kind, document: Mapping[str, Json], reading: _Reading) -> None:
+    own = document.get("x-entity") if kind == "events" else document.get("title")
+    owner = reading.entities.get(own) if isinstance(own, str) else None
+    for name, spec in mapping(document.get("properties")).items():
+        if "x-ref" not in mapping(spec):
+            continue
+        target, pointer = mapping(spec)["x-ref"], ("properties", name, "x-ref")
+        if not isinstance(target, str) or target not in reading.entities:
+            _unknown_entity(report, pointer, target, reading.entities)
+        elif owner is not None and (owner.type.scope, reading.entities[target].type.scope) == (
+            Scope.WORLD,
+            Scope.CUSTOMER,
+        ):
+            message = f"`{own}` is the world's, and cannot refer to a customer's `{target}`"
+            report.add(pointer, "PE015", message, "a customer's entity may refer to one of the world")

@@ -28,7 +28,7 @@ _LIST = frozenset(("items", "minItems", "maxItems", "uniqueItems"))
 # keywords that jsonschema-rs checks at the door; the enum of a text is checked there by hand
 _CHECKED = {ValueType.TEXT: _STRING, ValueType.INTEGER: _NUMBER, ValueType.TEXTS: _LIST}
 _ALLOWED: Mapping[ValueType, frozenset[str]] = {
-    ValueType.TEXT: _COMMON | _STRING | {"type", "enum", "x-ref"},
+    ValueType.TEXT: _COMMON | _STRING | {"type", "enum", "x-ref", "x-place"},
     ValueType.INTEGER: _COMMON | _NUMBER | {"type"},
     ValueType.FLAG: _COMMON | {"type"},
     ValueType.MONEY: _COMMON | {"$ref"},
@@ -136,6 +136,7 @@ def _read(report: Report, pointer: Pointer, spec: dict[str, Json], *, required: 
         description=description if isinstance(description, str) else "",
         choices=_choices(report, pointer, spec) if kind is ValueType.TEXT else (),
         refers_to=_text(spec.get("x-ref")) if kind is ValueType.TEXT else None,
+        place=_place(report, pointer, spec) if kind is ValueType.TEXT else False,
     )
 
 
@@ -184,6 +185,13 @@ def _choices(report: Report, pointer: Pointer, spec: Mapping[str, Json]) -> tupl
         return tuple(str(choice) for choice in listed)
     report.add((*pointer, "enum"), "PE010", "the enum of a string must list texts", "at least one")
     return ()
+
+
+def _place(report: Report, pointer: Pointer, spec: Mapping[str, Json]) -> bool:
+    place = spec.get("x-place", False)
+    if not isinstance(place, bool):
+        report.add((*pointer, "x-place"), "PE010", "`x-place` must be true or false")
+    return place is True
 
 
 def _constraint(spec: Mapping[str, Json]) -> dict[str, Json]:

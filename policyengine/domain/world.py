@@ -9,28 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from policyengine.domain.catalogue import Attribute
 from policyengine.domain.holdings import Entity
-from policyengine.domain.values import Json, Value, ValueType
-
-
-def _text(name: str, description: str) -> Attribute:
-    return Attribute(name, ValueType.TEXT, description=description)
-
-
-WORLD_ATTRIBUTES: Mapping[str, Attribute] = {
-    attribute.name: attribute
-    for attribute in (
-        _text("crisis.id", "the crisis that covers the customer's region"),
-        _text("crisis.kind", "pandemic, war, strike, storm …"),
-        _text("crisis.phase", "onset, ongoing, recovery or ended"),
-        _text("crisis.region", "the region for which it was declared"),
-        _text("crisis.sector", "the trade it touches"),
-        _text("restriction.kind", "what is restricted"),
-        Attribute("restriction.capacity_percent", ValueType.INTEGER, description="share still allowed"),
-        _text("facility.status", "open or closed"),
-    )
-}
+from policyengine.domain.values import Json, Value
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from policyengine.domain.catalogue import Attribute, Catalogue
+from policyengine.domain.catalogue import Attribute, Catalogue, Scope
 from policyengine.domain.values import ValueType
-from policyengine.domain.world import WORLD_ATTRIBUTES
 
 CUSTOMER = "customer"
+PLACE, EARLIER = "place", "earlier"  # beside the names of entities
+
+
+def _attributes(*attributes: Attribute) -> Mapping[str, Attribute]:
+    return {attribute.name: attribute for attribute in attributes}
+
+
+CONTEXT_ATTRIBUTES: Mapping[str, Attribute] = _attributes(
+    Attribute("place.regions", ValueType.TEXTS, description="every region that what is decided on lies in"),
+    Attribute("earlier.kinds", ValueType.TEXTS, description="kinds of remedies granted for it before"),
+    Attribute(
+        "earlier.policies", ValueType.TEXTS, description="policies that granted something for it before"
+    ),
+    Attribute(
+        "earlier.denied_by", ValueType.TEXTS, description="policies that denied something for it before"
+    ),
+    Attribute("earlier.amount", ValueType.MONEY, description="the worth granted for it before"),
+    Attribute("earlier.frozen", ValueType.FLAG, description="whether it is frozen by an earlier decision"),
+    Attribute("earlier.offered", ValueType.FLAG, description="whether an offer about it is open"),
+    Attribute(
+        "earlier.last_at",
+        ValueType.INSTANT,
+        description="when the customer last was granted, offered or denied something",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +76,21 @@ def vocabulary(catalogue: Catalogue, event_types: Sequence[str]) -> Vocabulary:
         terms[f"{entity.name}.id"] = Term(ValueType.TEXT, f"the id of the {entity.name}")
         for attribute in entity.attributes.values():
             terms[f"{entity.name}.{attribute.name}"] = _term(attribute)
-    terms.update({name: _term(attribute) for name, attribute in WORLD_ATTRIBUTES.items()})
+    terms.update({name: _term(attribute) for name, attribute in CONTEXT_ATTRIBUTES.items()})
     notes = _add_event_data(terms, catalogue, event_types)
     return Vocabulary(terms, notes)
+
+
+def world_attributes(catalogue: Catalogue) -> dict[str, Attribute]:
+    """The facts of the world by name, which a case may set: of its entities, and `place.regions`."""
+    found = {"place.regions": CONTEXT_ATTRIBUTES["place.regions"]}
+    for entity in catalogue.entities.values():
+        if entity.scope is Scope.WORLD:
+            key = f"{entity.name}.id"
+            found[key] = Attribute(key, ValueType.TEXT, description=f"the id of the {entity.name}")
+            for attribute in entity.attributes.values():
+                found[f"{entity.name}.{attribute.name}"] = attribute
+    return found
 
 
 def _term(attribute: Attribute) -> Term:

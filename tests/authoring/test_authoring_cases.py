@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from policyengine.authoring.case_file import read_cases
 from policyengine.authoring.cases import Report, run_cases
-from policyengine.domain.catalogue import Attribute, Catalogue, EntityType, EventType
+from policyengine.domain.catalogue import Attribute, Catalogue, EntityType, EventType, Scope
 from policyengine.domain.decision import (
     Choice,
     ClauseResult,
@@ -60,7 +60,10 @@ CATALOGUE = Catalogue(
         name: EventType(name, name, ATTRIBUTES, entity="membership", key="membership_id")
         for name in ("membership.started", "membership.ended")
     },
-    {"membership": EntityType("membership", "", ATTRIBUTES)},
+    {
+        "membership": EntityType("membership", "", ATTRIBUTES),
+        "crisis": EntityType("crisis", "", {"kind": Attribute("kind", ValueType.TEXT)}, Scope.WORLD),
+    },
 )
 
 

@@ -233,7 +233,7 @@ def test_every_code_of_the_catalogue_has_a_test() -> None:
 
 
 def test_names_that_the_language_needs_are_no_entities() -> None:
-    for name in ("event", "param", "row", "crisis", "restriction", "package", "in"):
+    for name in ("event", "param", "row", "place", "earlier", "package", "in"):
         documents = DOCUMENTS | {f"entities/{name}": entity(name)}
         assert [fault.code for fault in faults_of(documents)] == ["PE014"]
 

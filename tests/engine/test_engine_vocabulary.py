@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from policyengine.domain.catalogue import Attribute, Catalogue, EntityType, EventType
+from policyengine.domain.catalogue import Attribute, Catalogue, EntityType, EventType, Scope
 from policyengine.domain.values import ValueType
-from policyengine.engine.vocabulary import Term, vocabulary
+from policyengine.engine.vocabulary import Term, vocabulary, world_attributes
 
 
 def attributes(**types: ValueType) -> dict[str, Attribute]:
@@ -31,7 +31,10 @@ CATALOGUE = Catalogue(
             "tier.lost", "", {"tier": Attribute("tier", ValueType.TEXT, choices=("silver", "none"))}
         ),
     },
-    entities={"booking": EntityType("booking", "a booking", attributes(paid=ValueType.MONEY))},
+    entities={
+        "booking": EntityType("booking", "a booking", attributes(paid=ValueType.MONEY)),
+        "crisis": EntityType("crisis", "", attributes(kind=ValueType.TEXT), Scope.WORLD),
+    },
 )
 
 
@@ -43,6 +46,25 @@ def test_entities_events_and_the_world_are_one_flat_namespace() -> None:
     assert terms["event.amount"].type is ValueType.MONEY
     assert terms["event.time"].type is ValueType.INSTANT
     assert terms["crisis.kind"].type is ValueType.TEXT
+    assert terms["crisis.id"].type is ValueType.TEXT
+
+
+def test_where_a_thing_lies_and_what_was_decided_before_are_names_too() -> None:
+    terms = vocabulary(CATALOGUE, ["booking.paid"]).terms
+    assert {name: term.type for name, term in terms.items() if name.startswith(("place.", "earlier."))} == {
+        "place.regions": ValueType.TEXTS,
+        "earlier.kinds": ValueType.TEXTS,
+        "earlier.policies": ValueType.TEXTS,
+        "earlier.denied_by": ValueType.TEXTS,
+        "earlier.amount": ValueType.MONEY,
+        "earlier.frozen": ValueType.FLAG,
+        "earlier.offered": ValueType.FLAG,
+        "earlier.last_at": ValueType.INSTANT,
+    }
+
+
+def test_a_case_may_set_what_the_world_says_and_nothing_of_a_customer() -> None:
+    assert sorted(world_attributes(CATALOGUE)) == ["crisis.id", "crisis.kind", "place.regions"]
 
 
 def test_the_events_type_is_one_of_those_of_the_rule() -> None:
