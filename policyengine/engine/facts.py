@@ -6,9 +6,9 @@ attributes have no key.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
-from policyengine.domain.catalogue import Attribute, Catalogue
+from policyengine.domain.catalogue import Attribute, Catalogue, Scope
 from policyengine.domain.decision import Ref
 from policyengine.domain.events import Event
 from policyengine.domain.holdings import Entities, Entity
@@ -17,6 +17,7 @@ from policyengine.domain.values import Value
 from policyengine.domain.world import World
 
 Facts = dict[str, Value]
+Choices = Mapping[str, Sequence[Facts]]
 _NONE = Entities()
 
 
@@ -98,6 +99,12 @@ class FactBuilder:
             ):
                 ((key, entity),) = of_type.items()
                 yield Ref(kind, key), entity
+
+
+def covering_types(catalogue: Catalogue) -> tuple[str, ...]:
+    """The types of the world of which several may hold for one entity at once, by name."""
+    covering = (kind for kind in catalogue.entities.values() if kind.scope is Scope.WORLD)
+    return tuple(sorted(kind.name for kind in covering if kind.covers is not None))
 
 
 def _references(attributes: Mapping[str, Attribute]) -> tuple[tuple[str, str], ...]:
