@@ -371,10 +371,16 @@ class Flaw(NamedTuple):
 
 def flaws(policy: Policy) -> Iterator[Flaw]:
     """Faults that concern several parts of one file."""
+    if policy.staff_first is not None and policy.announced is None:
+        text = "`staff_first` needs `announced`: without `policy.published`, the hours count from it"
+        yield Flaw(("staff_first",), "PE004", text, "write when it is made public")
     first: dict[str, int] = {}
     for number, rule in enumerate(policy.rules):
         if first.setdefault(rule.id, number) != number:
             yield Flaw(("rules", number, "id"), "PE006", f"two rules have the id `{rule.id}`", "rename one")
+        if any(remedy.kind == "withdraw" for remedy in rule.grant) and not rule.say:
+            text = "an offer is never withdrawn silently"
+            yield Flaw(("rules", number), "PE063", text, "tell the customer with `say`")
         if rule.offer is not None and policy.basis is Basis.STATUTORY:
             yield from _voucher_by_silence(rule.offer, ("rules", number, "offer", "default"))
 

@@ -13,25 +13,34 @@ from typing import Any
 
 from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.near import did_you_mean
-from policyengine.domain.policy import CrisisScope, Offer, Policy, Rule
+from policyengine.domain.policy import Offer, Policy, Rule
 from policyengine.domain.remedies import RemedySpec, expression_fields
 from policyengine.domain.values import Value, ValueType
 from policyengine.engine.expressions import Compiled, ExpressionError, Language, ParameterType
-from policyengine.engine.facts import FactBuilder
+from policyengine.engine.facts import FactBuilder, covering_types
 from policyengine.engine.faults import CompileError, Path, Report
+from policyengine.engine.follow_ups import compile_follow_ups
 from policyengine.engine.match import Index, IndexedRule
 from policyengine.engine.messages import Template, parse_template
 from policyengine.engine.ruleset import (
     CompiledAlternative,
+    CompiledFollowUp,
     CompiledOffer,
     CompiledRemedy,
     CompiledRule,
     PolicyVersion,
     RuleSet,
 )
+from policyengine.engine.scopes import crisis_clauses, policy_scope_faults, scope_faults
 from policyengine.engine.tables import CompiledTable, compile_table
-from policyengine.engine.vocabulary import Vocabulary, vocabulary
-from policyengine.engine.windows import anchor_window, check_overlaps, read_parameters, window_conjuncts
+from policyengine.engine.vocabulary import CUSTOMER, Vocabulary, vocabulary
+from policyengine.engine.windows import (
+    anchor_window,
+    check_overlaps,
+    read_parameters,
+    retroactive_window,
+    window_conjuncts,
+)
 
 
 def compile_policies(policies: Sequence[Policy], catalogue: Catalogue, digest: str) -> RuleSet:
@@ -57,19 +66,40 @@ def compile_policies(policies: Sequence[Policy], catalogue: Catalogue, digest: s
 
 
 def _rule_set(rules: tuple[CompiledRule, ...], catalogue: Catalogue, digest: str) -> RuleSet:
+    """The rules with their index, and what is known by event type before any event arrives."""
     index = Index([IndexedRule(rule.number, rule.event_types, rule.entity, rule.conjuncts) for rule in rules])
+    covering = covering_types(catalogue)
     decided: dict[str, set[str]] = {}
+    reached: dict[str, set[str]] = {}
+    read: dict[str, set[str]] = {}
+    mixtures: dict[str, set[tuple[str, ...]]] = {}
+    varies: list[tuple[str, ...]] = []
     for rule in rules:
+        kinds = {name.partition(".")[0] for name in rule.reads}
+        varies.append(tuple(kind for kind in covering if kind in kinds))
         for event_type in rule.event_types:
+            read.setdefault(event_type, set()).update(kinds)
+            mixtures.setdefault(event_type, set()).add(varies[-1])
             if rule.entity is not None:
                 decided.setdefault(event_type, set()).add(rule.entity)
-    types = {event_type: tuple(sorted(kinds)) for event_type, kinds in decided.items()}
-    read: dict[str, set[str]] = {}
-    for rule in rules:
-        for event_type in rule.event_types:
-            read.setdefault(event_type, set()).update(name.partition(".")[0] for name in rule.reads)
-    read_types = {event_type: frozenset(kinds) for event_type, kinds in read.items()}
-    return RuleSet(digest, catalogue, rules, index, FactBuilder(catalogue), types, read_types)
+            if catalogue.events[event_type].scope is Scope.WORLD:
+                reached.setdefault(event_type, set()).add(rule.entity or CUSTOMER)
+    return RuleSet(
+        digest,
+        catalogue,
+        rules,
+        index,
+        FactBuilder(catalogue),
+        {event_type: tuple(sorted(kinds)) for event_type, kinds in decided.items()},
+        {event_type: frozenset(kinds) for event_type, kinds in read.items()},
+        {kind: tuple(sorted(types, key=_customer_first)) for kind, types in reached.items()},
+        tuple(varies),
+        {event_type: tuple(sorted(mixed)) for event_type, mixed in mixtures.items()},
+    )
+
+
+def _customer_first(entity_type: str) -> tuple[bool, str]:
+    return entity_type != CUSTOMER, entity_type
 
 
 def _check_groups(policies: Sequence[Policy], report: Report) -> None:
@@ -110,6 +140,8 @@ class _PolicyCompiler:
         if window.until is not None and window.until <= window.start:
             text = "`until` is not after `from`: the version would never govern"
             self.report.add(self.at, ("effective", "until"), "PE053", text)
+        for fault in policy_scope_faults(self.catalogue, policy):
+            self.report.add(self.at, fault.path, fault.code, fault.message, fault.hint)
         enforced = policy.enforced
         return PolicyVersion(
             id=policy.policy,
@@ -127,6 +159,8 @@ class _PolicyCompiler:
             cites=tuple(policy.cites),
             announced=policy.announced,
             review=policy.review,
+            retroactive=retroactive_window(policy, window, kind, self.at, self.report),
+            staff_first=None if policy.staff_first is None else policy.staff_first.hours,
         )
 
     def _anchor_type(self) -> ValueType | None:
@@ -166,6 +200,7 @@ class _PolicyCompiler:
         ]
         grant = self._remedies(language, rule.grant, (*here, "grant"))
         offer = self._offer(language, rule.offer, (*here, "offer"))
+        later = self._follow_ups(language, rule, (*here, "follow_up"))
         known = message_names(words, self.parameter_types or {}, row, rule)
         say = self._say(rule, known, (*here, "say"))
         if len(self.report.faults) > before:
@@ -180,7 +215,7 @@ class _PolicyCompiler:
             id=rule.id,
             priority=rule.priority,
             event_types=rule.event_types,
-            entity=rule.for_,
+            entity=self._entity(rule),
             clauses=checked,
             conjuncts=tuple(conjuncts),
             table=table,
@@ -192,23 +227,17 @@ class _PolicyCompiler:
             cap=rule.cap,
             shadow=rule.shadow or self.policy.shadow,
             title=rule.title,
+            follow_ups=later,
         )
 
+    def _entity(self, rule: Rule) -> str | None:
+        """Whom the rule is for; an event of the world knows the customer only as such."""
+        of_world = self.catalogue.events[rule.event_types[0]].scope is Scope.WORLD
+        return None if of_world and rule.for_ == CUSTOMER else rule.for_
+
     def _check_names(self, place: int, rule: Rule) -> None:
-        for nth, event_type in enumerate(rule.event_types):
-            path: Path = ("rules", place, "on") if isinstance(rule.on, str) else ("rules", place, "on", nth)
-            kind = self.catalogue.events.get(event_type)
-            if kind is None:
-                hint = did_you_mean(event_type, self.catalogue.events)
-                self.report.add(self.at, path, "PE030", f"unknown event type `{event_type}`", hint)
-            elif kind.scope is Scope.WORLD:
-                text = f"`{event_type}` is a world event; rules are decided on customers' events"
-                self.report.add(self.at, path, "PE036", text)
-        if rule.for_ is not None and rule.for_ not in self.catalogue.entities:
-            hint = did_you_mean(rule.for_, self.catalogue.entities)
-            self.report.add(
-                self.at, ("rules", place, "for"), "PE030", f"unknown entity type `{rule.for_}`", hint
-            )
+        for fault in scope_faults(self.catalogue, place, rule):
+            self.report.add(self.at, fault.path, fault.code, fault.message, fault.hint)
 
     def _language(self, words: Vocabulary, row: Mapping[str, ValueType]) -> Language:
         return Language(
@@ -237,7 +266,7 @@ class _PolicyCompiler:
         if scope is None:
             return []
         return [
-            self._expression(language, source, ValueType.FLAG, ("crisis", key))
+            self._expression(language, source, ValueType.FLAG, ("crisis", key) if key else ("crisis",))
             for key, source in crisis_clauses(scope)
         ]
 
@@ -289,6 +318,15 @@ class _PolicyCompiler:
             deadline = offer.deadline
         return CompiledOffer(alternatives, offer.default, deadline, offer.consent)
 
+    def _follow_ups(self, language: Language, rule: Rule, here: Path) -> tuple[CompiledFollowUp, ...]:
+        def fault(path: Path, code: str, message: str, hint: str) -> None:
+            self.report.add(self.at, path, code, message, hint)
+
+        def compiled(source: str, expect: ValueType, path: Path) -> Compiled | None:
+            return self._expression(language, source, expect, path)
+
+        return compile_follow_ups(rule, self.catalogue, compiled, fault, here)
+
     def _say(self, rule: Rule, known: Mapping[str, ValueType | None], path: Path) -> dict[str, Template]:
         templates: dict[str, Template] = {}
         for tag, text in rule.say.items():
@@ -306,26 +344,6 @@ class _PolicyCompiler:
                     self.report.add(self.at, (*path, tag), "PE062", text_, "write two rules instead")
             templates[tag] = template
         return templates
-
-
-def crisis_clauses(scope: CrisisScope) -> list[tuple[str, str]]:
-    """A crisis scope as conditions: (key in the file, CEL)."""
-    out = []
-    for key, attribute, wanted in (
-        ("kind", "crisis.kind", scope.kind),
-        ("phases", "crisis.phase", scope.phases),
-        ("regions", "crisis.region", scope.regions),
-        ("sectors", "crisis.sector", scope.sectors),
-    ):
-        if wanted is not None:
-            values = [wanted] if isinstance(wanted, str) else list(wanted)
-            listed = ", ".join(_quote(value) for value in values)
-            out.append((key, f"{attribute} in [{listed}]"))
-    return out
-
-
-def _quote(text: str) -> str:
-    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'
 
 
 def message_names(

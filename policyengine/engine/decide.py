@@ -1,12 +1,11 @@
 """``decide(ruleset, state, world, event)``: the decisions for one event, with their traces.
 
 Pure. Conditions and amounts are computed here; which of several remedies stand is
-engine.resolve's.
+engine.resolve's, whom an event of the world reaches engine.reach's.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
@@ -28,12 +27,15 @@ from policyengine.domain.decision import (
 )
 from policyengine.domain.events import Event
 from policyengine.domain.money import Money
-from policyengine.domain.state import CustomerState, entity_of, evolve_decided
+from policyengine.domain.state import CustomerState, evolve_decided
 from policyengine.domain.values import Json, Value, to_json
 from policyengine.domain.world import World
+from policyengine.engine.aftermath import spoken, timers
 from policyengine.engine.answers import answered
+from policyengine.engine.caps import NOTHING_GRANTED
 from policyengine.engine.expressions import Compiled
-from policyengine.engine.facts import Facts
+from policyengine.engine.facts import Choices, Facts, ways
+from policyengine.engine.follow_ups import check_deadline, follow_ups
 from policyengine.engine.network_plan import holds
 from policyengine.engine.resolve import Claim, resolve
 from policyengine.engine.ruleset import (
@@ -44,6 +46,7 @@ from policyengine.engine.ruleset import (
     PolicyVersion,
     RuleSet,
 )
+from policyengine.engine.settle import decided_on, settlement
 from policyengine.engine.tables import CompiledTable
 from policyengine.errors import EvaluationError, PolicyEngineError
 
@@ -56,25 +59,35 @@ def decide(ruleset: RuleSet, state: CustomerState, world: World, event: Event) -
     """Decide one event: its own entity first, then the others that rules decide on, by type and id.
 
     ``state`` is the customer's after the event was folded in. Each decision counts towards the
-    caps of those that follow. A world event is nobody's: nothing is decided on it.
+    caps of those that follow. An event of the world is nobody's own: see engine.reach.
     """
     if ruleset.catalogue.events[event.type].scope is Scope.WORLD:
         return []
-    own = entity_of(event, ruleset.catalogue)
+    own = decided_on(ruleset.catalogue, state, event)
     if event.type not in ruleset.read_types:
-        return [_decision(ruleset, event, own, ())]
-    decisions = [_decide_entity(ruleset, state, world, event, own, own=own)]
+        return [decision_of(ruleset, state, world, event, own, claims=())]
+    decisions = [decide_entity(ruleset, state, world, event, own, own=own)]
     for kind in ruleset.decided_types.get(event.type, ()):
         for key in sorted(state.entities.get(kind, ())):
             ref = Ref(kind, key)
             if ref != own:
                 state = evolve_decided(state, decisions[-1])
-                decisions.append(_decide_entity(ruleset, state, world, event, ref, own=own))
+                decisions.append(decide_entity(ruleset, state, world, event, ref, own=own))
     return decisions
 
 
+def release(ruleset: RuleSet, state: CustomerState, world: World, event: Event, ref: Ref) -> Decision:
+    """The decision that lets the messages of a notice go, when the staff know or the time is over."""
+    if event.type not in ruleset.read_types:
+        return decision_of(ruleset, state, world, event, ref, claims=())
+    return decide_entity(ruleset, state, world, event, ref, own=None)
+
+
 def candidates(ruleset: RuleSet, event: Event, ref: Ref | None, own: Ref | None, facts: Facts) -> list[int]:
-    """The numbers of the rules that the index names for an entity; ``own`` is the event's."""
+    """The numbers of the rules that the index names for an entity; ``own`` is the event's.
+
+    With an event of the world ``own`` is None: rules without `for` are for the customer as such.
+    """
     found: list[int] = []
     if ref == own:
         found = ruleset.index.candidates(event.type, None, facts)
@@ -83,7 +96,7 @@ def candidates(ruleset: RuleSet, event: Event, ref: Ref | None, own: Ref | None,
     return found
 
 
-def _decide_entity(
+def decide_entity(
     ruleset: RuleSet,
     state: CustomerState,
     world: World,
@@ -91,17 +104,56 @@ def _decide_entity(
     ref: Ref | None,
     *,
     own: Ref | None,
+    granted: Mapping[str, int] = NOTHING_GRANTED,
 ) -> Decision:
-    facts = ruleset.facts.build(state, world, event, ref, ruleset.read_types[event.type])
-    claims: list[Claim] = []
-    for number in candidates(ruleset, event, ref, own, facts):
-        claim = consider(ruleset.rules[number], facts)
-        # invariant: what the trace shows does not depend on what the index lets through besides
-        if claim.verdict is _APPLIED or all(holds(conjunct, facts) for conjunct in claim.rule.conjuncts):
-            claims.append(claim)
+    """One decision; ``granted`` is what the event's rules gave to others, for caps per event."""
+    facts, choices = ruleset.facts.surround(state, world, event, ref, ruleset.read_types[event.type])
+    if choices:
+        claims = _claims_in_turn(ruleset, event, ref, own, facts, choices)
+    else:
+        found = candidates(ruleset, event, ref, own, facts)
+        claims = [claim for number in found if (claim := _claim(ruleset.rules[number], facts)) is not None]
     if claims:
-        resolve(claims, state, event, ref)
-    return _decision(ruleset, event, ref, claims)
+        resolve(claims, state, event, ref, granted)
+    return decision_of(ruleset, state, world, event, ref, claims=claims)
+
+
+def _claim(rule: CompiledRule, facts: Facts) -> Claim | None:
+    """What a candidate claims; None where it is none after all.
+
+    invariant: what the trace shows does not depend on what the index lets through besides
+    """
+    claim = consider(rule, facts)
+    if claim.verdict is _APPLIED or all(holds(conjunct, facts) for conjunct in rule.conjuncts):
+        return claim
+    return None
+
+
+def _claims_in_turn(
+    ruleset: RuleSet, event: Event, ref: Ref | None, own: Ref | None, facts: Facts, choices: Choices
+) -> list[Claim]:
+    """The claims where several crises or restrictions hold at once: a rule sees one of each at a time.
+
+    The first combination under which it applies counts; else the first that ends in an error, since
+    something is owed there; else the first under which it is a candidate.
+    """
+    found: dict[int, Claim] = {}
+    for types in ruleset.mixtures[event.type]:
+        for seen in ways(facts, choices, types):
+            for number in candidates(ruleset, event, ref, own, seen):
+                known = found.get(number)
+                if ruleset.varies[number] != types or (known is not None and known.verdict is _APPLIED):
+                    continue
+                claim = _claim(ruleset.rules[number], seen)
+                if claim is not None and (known is None or _counts_before(claim, known)):
+                    found[number] = claim
+    return [found[number] for number in sorted(found)]
+
+
+def _counts_before(claim: Claim, known: Claim) -> bool:
+    if claim.verdict is Verdict.ERROR:
+        return known.verdict is not Verdict.ERROR
+    return claim.verdict is _APPLIED
 
 
 def consider(rule: CompiledRule, facts: Facts) -> Claim:
@@ -195,6 +247,7 @@ def _compute(claim: Claim, values: Facts) -> None:
         claim.remedies.extend(_remedies(rule, rule.grant, seen, enforced=claim.enforced))
         if rule.offer is not None:
             claim.offers.append(_offered(rule, rule.offer, seen, enforced=claim.enforced))
+        claim.follow_ups.extend(follow_ups(rule.policy, rule.follow_ups, seen))
         # several rows have several values: a message would tell one of them
         claim.message_values = seen if len(rows) == 1 else values
     if rule.deny is not None:
@@ -229,6 +282,8 @@ def _offered(rule: CompiledRule, offer: CompiledOffer, values: Facts, *, enforce
             message = f"`{deadline.text}` is no date"
             raise EvaluationError(message)
         deadline = computed
+    if deadline is not None:
+        check_deadline(rule.policy, deadline, values)
     choices = tuple(
         Choice(
             alternative.id,
@@ -244,34 +299,52 @@ def _offered(rule: CompiledRule, offer: CompiledOffer, values: Facts, *, enforce
     )  # fmt: skip
 
 
-def _decision(ruleset: RuleSet, event: Event, ref: Ref | None, claims: Sequence[Claim]) -> Decision:
+def decision_of(
+    ruleset: RuleSet,
+    state: CustomerState,
+    world: World,
+    event: Event,
+    ref: Ref | None,
+    *,
+    claims: Sequence[Claim],
+) -> Decision:
+    """The decision on an entity: what the claims that stand give, what is settled, and what comes of it."""
     live: list[Claim] = []
     shadow: list[Claim] = []
     for claim in claims:
         if claim.verdict is _APPLIED:
             (shadow if claim.rule.shadow else live).append(claim)
     remedies = tuple([remedy for claim in live for remedy in claim.remedies])
+    given = settlement(state, event, ref, remedies)
+    if given.remedies:
+        remedies = (*given.remedies, *remedies)
     offers = tuple([offer for claim in live for offer in claim.offers])
     denials = tuple([claim.denial for claim in live if claim.denial is not None])
-    messages = _messages(live)  # before the traces, which say what was left out
+    messages, held = spoken(ruleset, live, world, event)  # before the traces, which say what was left out
+    # an event of the world is decided for many: the customer tells those decisions apart
+    of_world = ruleset.catalogue.events[event.type].scope is Scope.WORLD
     decision = Decision(
-        decision_id(event.source, event.id, ref),
+        decision_id(event.source, event.id, ref, *((state.customer,) if of_world else ())),
         event.source,
         event.id,
         event.type,
         event.time,
-        event.subject,
+        state.customer,
         ref,
         _outcome(remedies, offers, denials),
         ruleset.digest,
         remedies,
         offers,
         denials,
-        messages,
+        {**given.messages, **messages} if given.messages else messages,
         shadow_remedies=tuple([remedy for claim in shadow for remedy in claim.remedies]),
         shadow_offers=tuple([offer for claim in shadow for offer in claim.offers]),
         trace=tuple([_rule_trace(claim) for claim in claims]),
+        settles=given.settles,
+        held=held,
     )
+    if remedies or live:
+        decision = decision._replace(timers=timers(ruleset, decision, live))
     return answered(ruleset, event, decision)
 
 
@@ -294,36 +367,3 @@ def _rule_trace(claim: Claim) -> RuleTrace:
         claim.clauses,
         rule.shadow,
     )
-
-
-def _messages(claims: Sequence[Claim]) -> dict[str, str]:
-    """By language, the texts of the rules that applied, a line each; an absent value leaves one out."""
-    lines: dict[str, list[str]] = {}
-    for claim in claims:
-        if not claim.rule.say:
-            continue
-        values = {**claim.message_values, **message_fields(claim)}
-        for language, template in claim.rule.say.items():
-            missing = [name for name in template.placeholders if name not in values]
-            if missing:
-                claim.because.append(f"message {language} left out: {', '.join(missing)} absent")
-            else:
-                lines.setdefault(language, []).append(template.fill(values))
-    return {language: "\n".join(texts) for language, texts in lines.items()}
-
-
-def message_fields(claim: Claim) -> dict[str, Value]:
-    """The remedies' fields by `kind.field` and by `field`, each where only one remedy has it."""
-    values: dict[str, Value] = {}
-    fields = [
-        (remedy.kind, name, value) for remedy in claim.remedies for name, value in remedy.values.items()
-    ]
-    names = Counter(written for kind, name, _ in fields for written in (name, f"{kind}.{name}"))
-    for kind, name, value in fields:
-        for written in (name, f"{kind}.{name}"):
-            if names[written] == 1:
-                values[written] = value
-    for offer in claim.offers:
-        if offer.deadline is not None:
-            values["deadline"] = offer.deadline
-    return values

@@ -18,6 +18,7 @@ from policyengine.domain.remedies import MONEY_KINDS, WORTH_KINDS
 from policyengine.domain.state import CustomerState
 from policyengine.domain.values import Value
 from policyengine.engine.caps import NOTHING_GRANTED, CapLedger
+from policyengine.engine.follow_ups import Due
 from policyengine.engine.ruleset import CompiledRule
 from policyengine.errors import MoneyError
 
@@ -35,6 +36,7 @@ class Claim:
     because: list[str] = field(default_factory=list)
     enforced: bool = True
     message_values: Mapping[str, Value] = field(default_factory=dict)
+    follow_ups: list[Due] = field(default_factory=list)
 
     def lose(self, verdict: Verdict, because: str) -> None:
         """It does not stand."""

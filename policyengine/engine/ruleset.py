@@ -82,6 +82,16 @@ class CompiledOffer:
 
 
 @dataclass(frozen=True, slots=True)
+class CompiledFollowUp:
+    """An event to come: its day, type and data; ``key``: the property that takes the entity's id."""
+
+    at: Compiled | date | None
+    event: str
+    data: tuple[tuple[str, Compiled], ...]
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyVersion:
     """What the rules of one file share."""
 
@@ -100,6 +110,8 @@ class PolicyVersion:
     cites: tuple[str, ...] = ()
     announced: date | None = None
     review: date | None = None
+    retroactive: Window | None = None  # how far it reaches back, and until when it governs
+    staff_first: int | None = None  # hours
 
     def day_of(self, anchor: date | datetime) -> date:
         """The civil day of an anchor's value in the policy's time zone."""
@@ -127,6 +139,7 @@ class CompiledRule:
     cap: Cap | None
     shadow: bool
     title: Mapping[str, str] = field(default_factory=dict)
+    follow_ups: tuple[CompiledFollowUp, ...] = ()
 
     @property
     def reads(self) -> frozenset[str]:
@@ -136,6 +149,9 @@ class CompiledRule:
         parts = [*self.clauses, *(part for remedy in remedies for _, part in remedy.computed)]
         if self.offer is not None and isinstance(self.offer.deadline, Compiled):
             parts.append(self.offer.deadline)
+        for follow_up in self.follow_ups:
+            parts += [] if not isinstance(follow_up.at, Compiled) else [follow_up.at]
+            parts += [part for _, part in follow_up.data]
         names = {self.policy.window.anchor, *(name for part in parts for name in part.refs)}
         names.update(name for template in self.say.values() for name in template.placeholders)
         return frozenset(names) | (frozenset() if self.table is None else self.table.reads)
@@ -151,7 +167,11 @@ class RuleSet:
     """A policy set ready to decide with; ``digest`` names it in every decision.
 
     By event type: ``decided_types``, the entity types that some rule is `for`; ``read_types``, those
-    whose attributes some rule reads. An event type that no rule is on is in neither.
+    whose attributes some rule reads. An event type that no rule is on is in neither. ``reached_types``:
+    of an event of the world, whom its rules are for, in order; ``customer`` is the customer as such.
+
+    ``varies``: by rule number, the types of the world that it reads and of which several may hold at once
+    (crises, restrictions), by name; ``mixtures``: by event type, which of these sets its rules have.
     """
 
     digest: str
@@ -161,6 +181,9 @@ class RuleSet:
     facts: FactBuilder
     decided_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     read_types: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    reached_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    varies: tuple[tuple[str, ...], ...] = ()
+    mixtures: Mapping[str, tuple[tuple[str, ...], ...]] = field(default_factory=dict)
 
     def close(self) -> None:
         """Free the index's network."""

@@ -28,6 +28,19 @@ def anchor_window(policy: Policy, span: Effective | Enforced, anchor: str, kind:
     return Window(anchor, start, until)
 
 
+def retroactive_window(
+    policy: Policy, window: Window, kind: ValueType, number: int, report: Report
+) -> Window | None:
+    """How far back a version reaches, up to where it ends; PE057 where that is not back at all."""
+    if policy.retroactive is None:
+        return None
+    start = _bound(policy, policy.retroactive.from_, kind)
+    if start >= window.start:
+        text = "`retroactive` does not reach further back than `effective.from`"
+        report.add(number, ("retroactive", "from"), "PE057", text, "name an earlier day, or leave it out")
+    return Window(window.anchor, start, window.until)
+
+
 def _bound(policy: Policy, day: Day, kind: ValueType) -> date | datetime:
     if isinstance(day, datetime):
         aware = day if day.tzinfo is not None else day.replace(tzinfo=policy.zone)

@@ -295,14 +295,21 @@ class TestDecisionsFoldedIn:
             (Ref("booking", "b1"), to_micros(MARCH), decision.decision_id)
         }
 
-    def test_shadow_remedies_and_denials_leave_the_state_alone(self) -> None:
+    def test_shadow_remedies_leave_the_state_alone(self) -> None:
         decision = Decision(
             decision_id="d-1", source="test", event_id="e", event_type="t", time=MARCH, customer="c1", entity=None,
-            outcome=Outcome.DENIED, policy_set="f" * 64, denials=(Denied("p", 1, "d", "because"),),
-            shadow_remedies=(remedy("signal", name="x"),),
+            outcome=Outcome.NONE, policy_set="f" * 64, shadow_remedies=(remedy("signal", name="x"),),
         )  # fmt: skip
         assert evolve_decided(EMPTY, decision) is EMPTY
         assert evolve_recorded(EMPTY, decision.to_json()) is EMPTY
+
+    def test_a_denial_is_remembered(self) -> None:
+        decision = Decision(
+            decision_id="d-1", source="test", event_id="e", event_type="t", time=MARCH, customer="c1", entity=None,
+            outcome=Outcome.DENIED, policy_set="f" * 64, denials=(Denied("p", 1, "d", "because"),),
+        )  # fmt: skip
+        (record,) = evolve_decided(EMPTY, decision).remedies
+        assert record == RemedyRecord("p", 1, "d", "denied", None, None, to_micros(MARCH), "d-1")
 
 
 @given(st.lists(st.tuples(st.lists(RECORDS, max_size=20), st.booleans()), max_size=6))

@@ -1,0 +1,163 @@
+"""What a decision leads to later: its timers, and messages that wait until the staff know.
+
+Timers only; when they fire is service.machine's. Offers that are settled are engine.settle's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta, tzinfo
+
+from policyengine.domain.calendar import LAST_DAY, local_date, local_midnight
+from policyengine.domain.decision import Decision, Held, Remedy
+from policyengine.domain.events import Event
+from policyengine.domain.kept import notice_id, offer_id, version_id
+from policyengine.domain.state import to_micros
+from policyengine.domain.timers import Timer
+from policyengine.domain.values import Json
+from policyengine.domain.world import World
+from policyengine.engine.resolve import Claim
+from policyengine.engine.ruleset import PolicyVersion, RuleSet
+from policyengine.engine.words import messages
+
+OFFER_EXPIRED, REMEDY_ENDED, NOTICE_RELEASED = "offer.expired", "remedy.ended", "notice.released"
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_DAY = timedelta(days=1)
+
+
+def spoken(
+    ruleset: RuleSet, claims: Sequence[Claim], world: World, event: Event
+) -> tuple[Mapping[str, str], tuple[Held, ...]]:
+    """The messages that are told now, and those that wait until the staff know of their version."""
+    waiting: dict[str, tuple[datetime, list[Claim]]] = {}
+    told = []
+    for claim in claims:
+        policy = claim.rule.policy
+        until = None if policy.staff_first is None else _waits_until(ruleset, policy, world, event)
+        if until is None:
+            told.append(claim)
+        else:
+            waiting.setdefault(policy.id, (until, []))[1].append(claim)
+    held = []
+    for until, by in waiting.values():
+        text, policy = messages(by), by[0].rule.policy
+        if text:
+            held.append(Held(policy.id, policy.version, until, text))
+    return messages(told), tuple(held)
+
+
+def _waits_until(ruleset: RuleSet, policy: PolicyVersion, world: World, event: Event) -> datetime | None:
+    """Until when a version's messages wait at the longest; None where they may be told."""
+    entity = world.entities.get("policy_version", {}).get(version_id(policy.id, policy.version))
+    stamps = {} if entity is None else entity.values
+    if "acknowledged_at" in stamps or NOTICE_RELEASED not in ruleset.catalogue.events:
+        return None
+    published = stamps.get("published_at")
+    if not isinstance(published, datetime):
+        if policy.announced is None:
+            return None
+        published = local_midnight(policy.announced, policy.zone)
+    until = published + timedelta(hours=policy.staff_first or 0)
+    now = event.time
+    if world.now is not None:  # an event that arrives late is decided now
+        now = max(now, _EPOCH + timedelta(microseconds=world.now))
+    return until if now < until else None
+
+
+def timers(ruleset: RuleSet, decision: Decision, claims: Sequence[Claim]) -> tuple[Timer, ...]:
+    """Everything that will happen because of a decision, of the event types that the catalogue has.
+
+    ``claims`` are those that it grants; what it settles brings no claims.
+    """
+    known = ruleset.catalogue.events
+    made = list(_follow_ups(decision, claims))
+    if decision.offers and OFFER_EXPIRED in known:
+        made += _deadlines(ruleset, decision)
+    if decision.remedies and REMEDY_ENDED in known:
+        made += _endings(ruleset, decision)
+    made += _notices(decision)
+    return tuple(made)
+
+
+def _follow_ups(decision: Decision, claims: Sequence[Claim]) -> Iterator[Timer]:
+    for claim in claims:
+        for nth, due in enumerate(claim.follow_ups):
+            data = dict(due.data)
+            if due.key is not None and decision.entity is not None:
+                data[due.key] = decision.entity.id
+            name = f"{_named(decision, claim.rule.policy.id, claim.rule.id)}/{nth}"
+            yield Timer(due.due, decision.customer, name, due.event, data)
+
+
+def _deadlines(ruleset: RuleSet, decision: Decision) -> Iterator[Timer]:
+    for offer in decision.offers:
+        if offer.deadline is not None:
+            name = offer_id(decision.decision_id, offer.policy, offer.rule)
+            due = _midnight(offer.deadline + _DAY, zone_of(ruleset, offer.policy, offer.version))
+            data: dict[str, Json] = {
+                "offer_id": name,
+                "decision_id": decision.decision_id,
+                "policy": offer.policy,
+                "rule": offer.rule,
+            }
+            yield Timer(due, decision.customer, name, OFFER_EXPIRED, data)
+
+
+def _endings(ruleset: RuleSet, decision: Decision) -> Iterator[Timer]:
+    """The day after a voucher's last, the day on which a freeze is over; `ended<n>` counts by rule."""
+    count: Counter[str] = Counter()
+    for remedy in decision.remedies:
+        last = ends_on(remedy)
+        if last is None:
+            continue
+        rule = _named(decision, remedy.policy, remedy.rule)
+        name = f"{rule}/ended{count[rule]}"
+        count[rule] += 1
+        zone = zone_of(ruleset, remedy.policy, remedy.version)
+        over = last + _DAY if remedy.kind == "voucher" and last < LAST_DAY else last
+        if over < local_date(decision.time, zone) or last >= LAST_DAY:
+            continue  # it never began, or it never ends
+        data: dict[str, Json] = {
+            "decision_id": decision.decision_id,
+            "policy": remedy.policy,
+            "version": remedy.version,
+            "rule": remedy.rule,
+            "remedy": remedy.kind,
+            "ended_on": last.isoformat(),
+        }
+        yield Timer(_midnight(over, zone), decision.customer, name, REMEDY_ENDED, data)
+
+
+def ends_on(remedy: Remedy) -> date | None:
+    """The last day of a voucher, the first day after a freeze; None for what does not end by itself."""
+    last = remedy.values.get({"voucher": "valid_until", "freeze": "until"}.get(remedy.kind, ""))
+    return last if isinstance(last, date) else None
+
+
+def _notices(decision: Decision) -> Iterator[Timer]:
+    for held in decision.held:
+        name = notice_id(decision.decision_id, held.policy)
+        data: dict[str, Json] = {
+            "notice_id": name,
+            "decision_id": decision.decision_id,
+            "policy": held.policy,
+            "version": held.version,
+        }
+        yield Timer(to_micros(held.until), decision.customer, name, NOTICE_RELEASED, data)
+
+
+def _named(decision: Decision, policy: str, rule: str) -> str:
+    return f"{decision.decision_id}/{policy}/{rule}"
+
+
+def _midnight(day: date, zone: tzinfo) -> int:
+    return to_micros(local_midnight(day, zone))
+
+
+def zone_of(ruleset: RuleSet, policy: str, version: int) -> tzinfo:
+    """The zone of a policy's days; of a version that the set no longer has, UTC."""
+    for rule in ruleset.rules:
+        if (rule.policy.id, rule.policy.version) == (policy, version):
+            return rule.policy.zone
+    return UTC
