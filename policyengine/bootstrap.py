@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import sys
+import time
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -25,6 +26,7 @@ from policyengine.authoring.check import check_folder
 from policyengine.domain.catalogue import Catalogue
 from policyengine.errors import UsageError
 from policyengine.ledger.entries import Place
+from policyengine.service.door import Door
 from policyengine.service.dry_run import CaseEngine
 from policyengine.service.pipeline import Pipeline
 from policyengine.service.policy_sets import PolicySet, prepare, recorded
@@ -34,7 +36,7 @@ from policyengine.service.ports import LedgerStore
 class Settings(BaseSettings):
     """Settings from `POLICYENGINE_*` variables; a command's options go before them.
 
-    No setting changes what is decided.
+    No setting changes what is decided on an event; ``max_skew`` and ``max_jump`` say which are let in.
     """
 
     model_config = SettingsConfigDict(env_prefix="POLICYENGINE_", extra="ignore")
@@ -48,6 +50,12 @@ class Settings(BaseSettings):
     shard: str = Field("0", pattern=r"^[A-Za-z0-9._-]{1,64}$", description="the part of the ledger to write")
     batch_size: int = Field(500, ge=1, le=100_000, description="events per transaction")
     state_cache_mb: int = Field(64, ge=1, description="megabytes for customers' states kept in memory")
+    max_skew: int = Field(
+        300, ge=0, description="seconds by which an event may be ahead of the clock before it is refused"
+    )
+    max_jump: int | None = Field(
+        None, ge=1, description="days by which an event may be ahead of the latest one before it is refused"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="least important messages that are shown"
     )
@@ -167,7 +175,13 @@ def pipeline_of(
         salts=os.urandom,
         state_cache=settings.state_cache_mb * 1_000_000,
         channels=channels,
+        door=Door(wall_clock, settings.max_skew, settings.max_jump),
     )
+
+
+def wall_clock() -> int:
+    """What time it is: µs since 1970, UTC."""
+    return time.time_ns() // 1_000
 
 
 def case_engine(catalogue: Catalogue) -> CaseEngine:

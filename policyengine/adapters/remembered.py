@@ -118,6 +118,14 @@ class Remembered:
             query = query.where(timer.c.due >= after.due, tuple_(*columns) > tuple_(*after[:3]))
         return [_timer(row) for row in self._all(query.order_by(*columns).limit(limit))]
 
+    def timers_of(self, shard: str, customer: str) -> list[Timer]:
+        """The pending timers of a customer, in no order."""
+        query = select(timer.c.due, timer.c.customer, timer.c.id, timer.c.event, timer.c.data)
+        return [
+            _timer(row)
+            for row in self._all(query.where(timer.c.shard == shard, timer.c.customer == customer))
+        ]
+
     def timer_count(self, shard: str) -> int:
         """How many timers are pending."""
         return int(self._all(select(func.count()).select_from(timer).where(timer.c.shard == shard))[0][0])

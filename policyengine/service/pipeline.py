@@ -6,16 +6,18 @@ output are others' business; the store is handed in.
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
 
 import structlog
 
+from policyengine.domain.catalogue import Scope
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Record, Rejection
-from policyengine.domain.state import CustomerState, settle, state_of_parts, weight
+from policyengine.domain.state import to_micros
 from policyengine.domain.validation import Validator
 from policyengine.errors import FindingsError, UsageError
 from policyengine.ledger.canonical import canonical_typed
@@ -31,11 +33,16 @@ from policyengine.ledger.entries import (
     seal,
 )
 from policyengine.ledger.merkle import Tree
+from policyengine.service.door import Door, conflict, impostor
+from policyengine.service.machine import Happened, Machine, Refused
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import Batch, Checkpoint, Head, LedgerStore, Seen
-from policyengine.service.step import step
+from policyengine.service.stored import StoredMemory
 
-CONFLICT = "EV090"
+MOST = 5_000  # entries of a transaction, unless a single record leaves more
+REACHED = "customers.reached"
+_OPEN = Door()
+Fingerprint = Callable[[int], bytes]
 log = structlog.get_logger()
 
 
@@ -52,67 +59,11 @@ class Tally:
         self.rejections.update(other.rejections)
 
 
-class StateCache:
-    """The most recently used customers' states, packed; the store has them all.
-
-    ``capacity`` is in bytes, so the memory that it takes does not depend on how many customers there
-    are or how long their histories.
-    """
-
-    def __init__(self, store: LedgerStore, shard: str, capacity: int) -> None:
-        self._store = store
-        self._shard = shard
-        self._capacity = capacity
-        self._weights: dict[str, int] = {}
-        self._weight = 0
-        self._states: OrderedDict[str, CustomerState] = OrderedDict()
-
-    def load(self, customers: Sequence[str]) -> None:
-        """Bring in what a batch needs, in one query."""
-        missing = [customer for customer in dict.fromkeys(customers) if customer not in self._states]
-        if missing:
-            stored = self._store.states(self._shard, missing)
-            for customer in missing:
-                self._put(customer, state_of_parts(customer, stored.get(customer, {})))
-
-    def __getitem__(self, customer: str) -> CustomerState:
-        return self._states[customer]
-
-    def __setitem__(self, customer: str, state: CustomerState) -> None:
-        self._states[customer] = state
-
-    def _put(self, customer: str, state: CustomerState) -> None:
-        heavy = weight(state)
-        self._weight += heavy - self._weights.get(customer, 0)
-        self._weights[customer] = heavy
-        self._states[customer] = state
-        self._states.move_to_end(customer)
-
-    def settle(self, customers: Iterable[str]) -> dict[str, dict[str, bytes]]:
-        """What these customers changed, to be written; kept packed from here on."""
-        changed = {}
-        for customer in customers:
-            state, changed[customer] = settle(self._states[customer])
-            self._put(customer, state)
-        return changed
-
-    def trim(self) -> None:
-        """Forget the least recently used beyond the capacity."""
-        while self._weight > self._capacity and self._states:
-            customer, _ = self._states.popitem(last=False)
-            self._weight -= self._weights.pop(customer)
-
-    def clear(self) -> None:
-        """Forget all: what is held may be ahead of a commit that failed."""
-        self._states.clear()
-        self._weights.clear()
-        self._weight = 0
-
-
 class Pipeline:
     """One shard's writer: claims it, then commits batch after batch.
 
-    ``salts(n)`` gives n random bytes; it is the only randomness, and it never touches a body.
+    ``salts(n)`` gives n random bytes; it is the only randomness, and it never touches a body. ``door``
+    holds the only clock; what it refuses is recorded.
     """
 
     def __init__(
@@ -124,30 +75,45 @@ class Pipeline:
         salts: Callable[[int], bytes],
         state_cache: int = 64_000_000,
         channels: Sequence[str] = (),
+        door: Door = _OPEN,
     ) -> None:
         self._store = store
         self._place = place
         self._salts = salts
         self._policy_set = policy_set
-        self._validator = Validator(policy_set.catalogue)
         self._channels = tuple(channels)
+        self._door = door
         self.head: Head = store.claim(place.shard)
         self._tree = Tree.from_bytes(self.head.frontier)
-        self._states = StateCache(store, place.shard, state_cache)
+        self.memory = StoredMemory(store, place.shard, state_cache)
+        self._failed = False  # what is remembered may be ahead of what was committed
+        self._use(policy_set)
         checkpoint = store.checkpoint(place.shard, place.input)
         self.offset: int = 0 if checkpoint is None else checkpoint.offset
         self._since = None if checkpoint is None else checkpoint.offset
-        self._log = log.bind(shard=place.shard, policy_set=policy_set.digest)
+        self._fingerprint = b"" if checkpoint is None else checkpoint.fingerprint
+
+    def _use(self, policy_set: PolicySet) -> None:
+        catalogue = policy_set.catalogue
+        self._policy_set = policy_set
+        self._validator = Validator(catalogue)
+        self._of_world = frozenset(
+            name for name, kind in catalogue.events.items() if kind.scope is Scope.WORLD
+        )
+        self._machine = Machine(policy_set.ruleset, self.memory)
+        self.memory.use(policy_set.digest, self._validator)
+        self._log = log.bind(shard=self._place.shard, policy_set=policy_set.digest)
 
     def publish(self) -> bool:
         """Record the policy set, unless it is the one in force; open the channels that are new."""
         new = self.head.policy_set != self._policy_set.digest
         shard = self._place.shard
         if new or any(self._store.outbox(shard, channel) is None for channel in self._channels):
-            work = _Work(self._tree.copy(), self.head.size, self.offset)
-            if new:
-                self._seal(work, self._policy_set.body)
-            self._commit(work, fingerprint=None)
+            with self._work() as work:
+                if new:
+                    self._seal(work, self._policy_set.body)
+                    self._machine.adopt(self._policy_set.ruleset)
+                self._commit(work, read=False)
             self._log.info("policy set in force", policies=len(self._policy_set.policies), new=new)
         return new
 
@@ -157,9 +123,8 @@ class Pipeline:
         The set is ready when it comes in, so nothing is decided under half of it; that it is faulty
         shows before, and the one in force stays.
         """
-        before, self._policy_set = self._policy_set, policy_set
-        self._validator = Validator(policy_set.catalogue)
-        self._log = log.bind(shard=self._place.shard, policy_set=policy_set.digest)
+        before = self._policy_set
+        self._use(policy_set)
         new = self.publish()
         if before is not policy_set:
             before.ruleset.close()
@@ -175,66 +140,128 @@ class Pipeline:
         self.adopt(policy_set)
         return True
 
-    def process(self, records: Sequence[Record], fingerprint: bytes = b"") -> Tally:
-        """Decide a batch and commit it with its position: all of it, or nothing."""
-        try:
-            work = self._decide(records)
-            self._commit(work, fingerprint)
-        except BaseException:
-            self._states.clear()
-            raise
+    # --- what comes in ----------------------------------------------------------------------------
+
+    def process(self, records: Sequence[Record], fingerprint: Fingerprint | None = None) -> Tally:
+        """Decide a batch and commit it with its position: one transaction, where it is not too large.
+
+        ``fingerprint`` tells by what the input is known again at a position.
+        """
+        with self._work(fingerprint) as work:
+            inputs = [(record, self._validator.validate(record.raw)) for record in records]
+            events = [event for _, event in inputs if isinstance(event, Event)]
+            keys = {id(event): event_key(event.source, event.id) for event in events}
+            work.known = self._store.seen(self._place.shard, keys.values()) if keys else {}
+            self.memory.load(event.subject for event in events)
+            for record, event in inputs:
+                if isinstance(event, Event):
+                    self._accept(work, record, event, keys[id(event)])
+                else:
+                    work.offset = record.offset
+                    self._reject(work, event)
+            self._commit(work)
         self._log.info("batch committed", size=self.head.size, root=self.head.root.hex(), offset=self.offset)
         return work.tally
 
-    def _decide(self, records: Sequence[Record]) -> _Work:
-        work = _Work(self._tree.copy(), self.head.size, self.offset)
-        inputs = [(record, self._validator.validate(record.raw)) for record in records]
-        events = [event for _, event in inputs if isinstance(event, Event)]
-        keys = {id(event): event_key(event.source, event.id) for event in events}
-        work.known = self._store.seen(self._place.shard, keys.values()) if keys else {}
-        self._states.load([event.subject for event in events])
-        for record, event in inputs:
-            work.offset = record.offset
-            if isinstance(event, Event):
-                self._accept(work, record, event, keys[id(event)])
-            else:
-                self._reject(work, event)
-        return work
+    def work_off(self) -> Iterator[Tally]:
+        """Reach the customers whom jobs still have to reach, piece by piece, each committed."""
+        while not self._machine.idle():
+            with self._work() as work:
+                self._settle(work)
+                self._all(work, self._machine.piece())
+                self._commit(work)
+            yield work.tally
+
+    def tick(self, now: int) -> Tally:
+        """Let a live clock (µs) fire what is due by now."""
+        with self._work() as work:
+            self._settle(work)
+            self._all(work, self._machine.tick(now))
+            if work.entries:
+                self._commit(work)
+        return work.tally
+
+    def jobs(self) -> tuple[int, int]:
+        """How many jobs are under way, and how many customers they have yet to reach."""
+        jobs = self.memory.world.jobs
+        return len(jobs), sum(job.total - job.done for job in jobs)
 
     def _accept(self, work: _Work, record: Record, event: Event, key: bytes) -> None:
+        """What becomes of an event.
+
+        invariant: what happens before the record is taken in stands at the position before it; whoever
+        goes on from there reads the record again, and finds that this has happened.
+        """
         raw = canonical_typed(event.document)
         digest = sha256(raw).digest()  # ledger.entries.content_digest
-        known = work.known.get(key)
-        if known is not None:
-            if known.digest == digest:
-                work.tally.counts["duplicates"] += 1
-                return
-            self._reject(work, conflict(event, record.raw))
+        refused = impostor(event, record.raw, self._policy_set.catalogue)
+        known = work.known.get(key) if refused is None else None
+        if known is not None and known.digest == digest:
+            work.offset = record.offset
+            work.duplicates += 1
+            work.tally.counts["duplicates"] += 1
             return
-        seen = Seen(digest, work.seq)
-        work.known[key] = work.seen[key] = seen
-        self._seal(work, event_body(raw, event.subject, key))
-        work.tally.counts["events"] += 1
-        state, decisions = step(self._policy_set.ruleset, self._states[event.subject], event)
-        self._states[event.subject] = work.states[event.subject] = state
-        for decision in decisions:
-            self._decided(work, decision)
+        if known is not None:
+            refused = conflict(event, record.raw)
+        refused = refused or self._door.too_early(event, record.raw, self.memory.world.now)
+        if refused is None:
+            self._all(work, self._machine.advance(to_micros(event.time)))
+        work.offset = record.offset
+        if refused is not None:
+            self._reject(work, refused)
+            return
+        for one in self._machine.record(event):
+            if isinstance(one, Refused):
+                self._reject(work, Rejection(one.code, one.reason, record.raw, event.source, event.id))
+            elif one.internal:
+                self._happened(work, one)
+            else:
+                work.known[key] = work.seen[key] = Seen(digest, work.seq)
+                self._seal(work, event_body(raw, self._customer(event), key))
+                work.tally.counts["events"] += 1
+                self._decided(work, one.decisions)
 
-    def _decided(self, work: _Work, decision: Decision) -> None:
-        document = decision.to_json()
-        self._seal(work, decision_body(document))
-        work.tally.counts["decisions"] += 1
-        work.tally.counts[decision.outcome.value] += 1
-        self._log.debug(
-            "decided",
-            event_id=decision.event_id,
-            decision_id=decision.decision_id,
-            outcome=decision.outcome.value,
-        )
-        errors = decision.errors
-        if errors:
-            work.tally.counts["errors"] += len(errors)
-            for error in errors:
+    # --- what happens -----------------------------------------------------------------------------
+
+    def _all(self, work: _Work, happenings: Iterable[Happened]) -> None:
+        """Record what the machine makes, in several transactions where it is much."""
+        for happened in happenings:
+            self._happened(work, happened)
+            if len(work.entries) >= MOST:
+                self._commit(work)
+
+    def _settle(self, work: _Work) -> None:
+        """Fire what was due already when whoever wrote before was stopped."""
+        if self.memory.world.now is not None:
+            self._all(work, self._machine.advance(self.memory.world.now))
+
+    def _happened(self, work: _Work, happened: Happened) -> None:
+        """Record an event of the engine's own, and what was decided."""
+        event = happened.event
+        raw, key = canonical_typed(event.document), event_key(event.source, event.id)
+        self._seal(work, event_body(raw, self._customer(event), key, internal=True))
+        work.tally.counts["internal"] += 1
+        if event.type == REACHED:
+            work.tally.counts["reached"] += int(str(event.data["customers"]))
+        self._decided(work, happened.decisions)
+
+    def _customer(self, event: Event) -> str | None:
+        return None if event.type in self._of_world else event.subject
+
+    def _decided(self, work: _Work, decisions: Iterable[Decision]) -> None:
+        counts = work.tally.counts
+        for decision in decisions:
+            self._seal(work, decision_body(decision.to_json()))
+            counts["decisions"] += 1
+            counts[decision.outcome.value] += 1
+            self._log.debug(
+                "decided",
+                event_id=decision.event_id,
+                decision_id=decision.decision_id,
+                outcome=decision.outcome.value,
+            )
+            for error in decision.errors:
+                counts["errors"] += 1
                 self._log.warning(
                     "rule could not be decided",
                     event_id=decision.event_id,
@@ -257,6 +284,8 @@ class Pipeline:
             offset=work.offset,
         )
 
+    # --- writing ----------------------------------------------------------------------------------
+
     def _seal(self, work: _Work, body: Body) -> None:
         salt = self._salts(SALT_BYTES)
         entry = seal(
@@ -271,48 +300,59 @@ class Pipeline:
         work.tree.append(entry.leaf)
         work.seq += 1
 
-    def _commit(self, work: _Work, fingerprint: bytes | None) -> None:
+    @contextmanager
+    def _work(self, fingerprint: Fingerprint | None = None) -> Iterator[_Work]:
+        """A transaction's worth, or several; what was not committed is forgotten when it fails."""
+        if self._failed:
+            self.memory.reset()
+        self._failed = True
+        work = _Work(self._tree.copy(), self.head.size, self.offset, fingerprint or self._as_before)
+        self.memory.entries = work.entries
+        yield work
+        self._failed = False
+
+    def _as_before(self, _: int) -> bytes:
+        """The input is known again by what it was known by last."""
+        return self._fingerprint
+
+    def _commit(self, work: _Work, *, read: bool = True) -> None:
+        """Write what there is; ``read``: with the position in the input."""
         checkpoint = None
-        if fingerprint is not None:
+        if read:
+            fingerprint = work.fingerprint(work.offset)
             checkpoint = Checkpoint(self._place.input, work.offset, self.head.epoch, fingerprint)
-        duplicates = work.tally.counts["duplicates"]
+        changes = self.memory.changes()
         batch = Batch(
             root=work.tree.root(),
             frontier=work.tree.to_bytes(),
             policy_set=self._policy_set.digest,
             entries=work.entries,
-            states=self._states.settle(work.states),
             seen=work.seen,
             checkpoint=checkpoint,
             since=self._since,
-            counters={"duplicates": duplicates} if duplicates else {},
+            counters={"duplicates": work.duplicates} if work.duplicates else {},
             channels=dict.fromkeys(self._channels, 0),
+            **changes._asdict(),
         )
         self.head = self._store.commit(self._place.shard, batch, self.head)
-        self._states.trim()
-        self._tree = work.tree
+        self._tree = work.tree.copy()
         if checkpoint is not None:
             self.offset = self._since = work.offset
+            self._fingerprint = checkpoint.fingerprint
+        work.entries, work.seen, work.duplicates = [], {}, 0
+        self.memory.committed(work.entries)
 
 
 @dataclass(slots=True)
 class _Work:
-    """What a batch has made so far."""
+    """What a batch has made since the last commit; ``tally`` is of all of it."""
 
     tree: Tree
     seq: int
     offset: int
+    fingerprint: Fingerprint
     entries: list[Entry] = field(default_factory=list)
-    states: dict[str, CustomerState] = field(default_factory=dict)
     seen: dict[bytes, Seen] = field(default_factory=dict)
     known: dict[bytes, Seen] = field(default_factory=dict)
+    duplicates: int = 0
     tally: Tally = field(default_factory=Tally)
-
-
-def conflict(event: Event, raw: bytes) -> Rejection:
-    """The rejection of an event whose (source, id) was accepted before with other content."""
-    reason = (
-        f"an event with source `{event.source}` and id `{event.id}` was accepted before with "
-        "other content; give a correction an id of its own"
-    )
-    return Rejection(CONFLICT, reason, raw, event.source, event.id)

@@ -70,6 +70,9 @@ class LedgerStore(Protocol):
     def timers(self, shard: str, after: Timer | None, limit: int) -> list[Timer]:
         """The pending timers that follow one, in timers' order; from the first where there is none."""
 
+    def timers_of(self, shard: str, customer: str) -> list[Timer]:
+        """The pending timers of a customer, in no order."""
+
     def timer_count(self, shard: str) -> int:
         """How many timers are pending."""
 
