@@ -1,6 +1,7 @@
 """A story under way: whose it is, the day it has reached, and the chance that shapes it.
 
-What the stories are is service.stories'; telling them is service.stream's.
+What the stories are is service.stories'; telling them is service.stream's; the year they happen in is
+service.story_year's.
 """
 
 from __future__ import annotations
@@ -15,11 +16,28 @@ Telling = Iterator[tuple[str, Data]]
 
 DAY = 86_400
 START = date(2020, 2, 1)
-SPAN = (date(2021, 4, 1) - START).days * DAY
+SPAN_DAYS = (date(2021, 4, 1) - START).days
+SPAN = SPAN_DAYS * DAY
 _FIRST_DAY = date(2010, 1, 1)
 DAYS = tuple((_FIRST_DAY + timedelta(number)).isoformat() for number in range(9_500))
-_START_DAY = (START - _FIRST_DAY).days
-ONSET = (date(2020, 3, 12) - START).days * DAY  # from here on the crisis is told of
+START_DAY = (START - _FIRST_DAY).days
+
+
+AIRLINE = "https://airline.example/events"
+HOTELS = "https://hotels.example/events"
+TOURS = "https://tours.example/events"
+HALL = "https://hall.example/events"
+GYM = "https://gym.example/events"
+SCHOOL = "https://school.example/events"
+INSURER = "https://insurer.example/events"
+SHOP = "https://shop.example/events"
+CAFE = "https://cafe.example/events"
+BANK = "https://bank.example/events"
+RAIL = "https://rail.example/events"
+STAGE = "https://stage.example/events"
+SOFTWARE = "https://software.example/events"
+HEALTH = "https://health.example/events"
+CARE = "https://care.example/events"
 
 
 class Home(NamedTuple):
@@ -31,7 +49,7 @@ class Home(NamedTuple):
     regions: tuple[str, ...]
 
 
-_ISRAEL = ("north", "haifa", "center", "tel-aviv", "jerusalem", "south")
+_ISRAEL = ("north", "haifa", "center", "tel-aviv-yafo", "jerusalem", "beer-sheva", "bnei-brak", "eilat")
 HOMES = (
     *(Home("IL", "he", "ILS", _ISRAEL),) * 13,
     *(Home("IL", "en", "ILS", _ISRAEL),) * 2,
@@ -46,7 +64,7 @@ HOMES = (
 class Story:
     """One story under way: whose it is, its number, and the time (seconds since START) it has reached."""
 
-    __slots__ = ("customer", "event_id", "home", "member", "now", "number", "rng", "source")
+    __slots__ = ("customer", "event_id", "home", "member", "now", "number", "region", "rng", "source")
 
     def __init__(
         self, rng: Random, number: int, customer: int, now: int, home: Home, *, member: bool
@@ -56,6 +74,7 @@ class Story:
         self.customer = customer
         self.now = now
         self.home = home
+        self.region = home.regions[customer // len(HOMES) % len(home.regions)]
         self.member = member
         self.source = ""
         self.event_id = ""
@@ -66,7 +85,12 @@ class Story:
 
     def day(self, offset: int = 0) -> str:
         """Today, or so many days on, as ISO 8601."""
-        return DAYS[_START_DAY + self.now // DAY + offset]
+        return DAYS[START_DAY + self.now // DAY + offset]
+
+    def wait_for(self, day: int) -> None:
+        """Let the time pass until that day, if it is still to come."""
+        if day > self.now // DAY:
+            self.now = day * DAY + int(self.rng.random() * 60_000)
 
     def chance(self, share: float) -> bool:
         """True for this share of the stories."""
@@ -88,9 +112,9 @@ class Story:
         return cash(minor, currency or self.home.currency)
 
     @property
-    def crisis(self) -> bool:
-        """Whether it has begun."""
-        return self.now >= ONSET
+    def today(self) -> int:
+        """The number of the day."""
+        return self.now // DAY
 
 
 def cash(minor: int, currency: str) -> Data:

@@ -1,8 +1,9 @@
-"""A realistic stream of customers' events, from a seed: for demonstrations, tests and benchmarks.
+"""A realistic stream of events, from a seed: one year of a crisis, for demonstrations, tests and benchmarks.
 
-Which stories are told, to whom and when, and the bytes they become: in the order of time, with the
-share of duplicates, latecomers and broken lines that real streams have. The stories are
-service.stories'. Pure: the seed is the only source of chance, and no clock is read.
+What the chronicle tells to everybody, and between it the stories of customers: which, whose and when, and
+the bytes they become, in the order of time, with the share of duplicates, latecomers and broken lines that
+real streams have. The chronicle is service.chronicle's, the stories are service.stories'. Pure: the seed is
+the only source of chance, and no clock is read.
 """
 
 from __future__ import annotations
@@ -13,53 +14,84 @@ from random import Random
 
 import orjson
 
-from policyengine.service.stories import CARE, STORIES, membership
-from policyengine.service.story import DAY, DAYS, HOMES, SPAN, START, Data, Story, Telling
+from policyengine.service.chronicle import Told, chronicle
+from policyengine.service.stories import STORIES
+from policyengine.service.story import CARE, DAY, DAYS, HOMES, SPAN, START_DAY, Data, Story, Telling
+from policyengine.service.story_travel import membership
 
 EVENTS_PER_CUSTOMER = 12
 # Of the events 0.6 % are sent twice, 0.4 % come late, 0.3 % come broken besides
 _TWICE, _LATE, _BROKEN = 0.006, 0.010, 0.013
 _JOINS, _CORE = 0.3, 0.15  # who becomes a member, who belongs to the loyal core
-_FIRST = DAYS.index(START.isoformat())
+_TRADES = ("food", "events", "tourism", "fitness", "culture", "retail")  # of customers that are businesses
 _MINUTES = tuple(f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440))
 _SECONDS = tuple(f"{second:02}Z" for second in range(60))
 _TOLD = tuple(tell for tell, share in STORIES for _ in range(share))
 _UNSEEN, _KNOWN, _MEMBER = 0, 1, 2
-_Waiting = bytes | tuple[Story, Telling, str, Data]  # a line as it is, or a story's next event
+_FUTURE_DAY, _FUTURE = 190, "2099-01-01T00:00:00Z"  # when a clock goes wrong, and what it shows
+# a line as it is, an event of the chronicle, or a story's next event
+_Waiting = bytes | Told | tuple[Story, Telling, str, Data]
 
 
 def generate(seed: int, customers: int, events: int | None) -> Iterator[bytes]:
     """Lines without their line feed, from February 2020 to March 2021; ``events`` of them in all.
 
-    By default twelve to a customer. The same arguments give the same bytes. Lazy: held are only the
-    stories under way.
+    By default twelve to a customer, and the chronicle besides, which is told whole unless it would be more
+    than half of the stream: a short stream ends before the year does. The same arguments give the same
+    bytes. Lazy: held are only the chronicle and the stories under way.
     """
-    count = customers * EVENTS_PER_CUSTOMER if events is None else events
-    return _Stream(Random(seed), customers).lines(count)  # noqa: S311  # chance that can be repeated
+    rng = Random(seed)  # noqa: S311  # chance that can be repeated
+    told = chronicle(rng)
+    count = customers * EVENTS_PER_CUSTOMER + len(told) if events is None else events
+    return _Stream(rng, customers, told).lines(count)
 
 
 class _Stream:
     """The stories under way, by the time at which each goes on."""
 
-    def __init__(self, rng: Random, customers: int) -> None:
+    def __init__(self, rng: Random, customers: int, told: list[Told]) -> None:
         self._rng = rng
         self._seen = bytearray(customers)
         self._offset = rng.randrange(1_000)
         self._waiting: list[tuple[int, int, _Waiting]] = []
         self._stories = self._queued = self._sent = self._last = 0
+        self._of_customers = 0  # lines that were told of them: they set the pace
+        self._told = len(told)
+        for one in told:
+            self._wait(one.when, one)
 
     def lines(self, count: int) -> Iterator[bytes]:
         """invariant: times never go back, but for lines that are late, sent again or broken."""
-        for place in range(count):
-            clock = place * SPAN // count
+        share = max(count - self._told, count // 2, 1)
+        self._wait(_FUTURE_DAY * DAY, self._in_the_future())
+        for _ in range(count):
+            clock = min(self._of_customers, share) * SPAN // share
             line = None
             while line is None:
                 if not self._waiting or self._waiting[0][0] > clock:
                     line = self._begin(max(self._last, clock))
                     continue
                 due, _, what = heappop(self._waiting)
-                line = what if isinstance(what, bytes) else self._tell(max(self._last, due), *what)
+                now = max(self._last, due)
+                if type(what) is Told:
+                    line = self._announce(now, what)
+                    break
+                line = what if isinstance(what, bytes) else self._tell(now, *what)
+            else:
+                self._of_customers += 1
             yield line
+
+    def _announce(self, now: int, told: Told) -> bytes:
+        """An event of the chronicle; some publishers repeat themselves."""
+        line = self._document(now, told.source, told.id, told.type, subject=told.subject, data=told.data)
+        if self._rng.random() < _TWICE:
+            self._wait(now + int(self._rng.random() * 3_600), line)
+        return line
+
+    def _in_the_future(self) -> bytes:
+        """A question by a customer whose clock has gone wrong."""
+        document = orjson.loads(self._line(0, CARE, 0, "policy.asked", {"about": "airline/points-kept"}))
+        return orjson.dumps({**document, "time": _FUTURE})
 
     def _begin(self, now: int) -> bytes | None:
         """A new story; a customer who is not known yet is registered first."""
@@ -105,17 +137,22 @@ class _Stream:
 
     def _line(self, now: int, source: str, customer: int, name: str, data: Data) -> bytes:
         self._sent += 1
+        return self._document(now, source, str(self._sent), name, subject=f"c{customer}", data=data)
+
+    def _document(
+        self, now: int, source: str, event_id: str, name: str, *, subject: str, data: Data
+    ) -> bytes:
         self._last = now
         day, second = divmod(now, DAY)
         minute, second = divmod(second, 60)
         return orjson.dumps(
             {
                 "specversion": "1.0",
-                "id": str(self._sent),
+                "id": event_id,
                 "source": source,
                 "type": name,
-                "time": DAYS[_FIRST + day] + _MINUTES[minute] + _SECONDS[second],
-                "subject": f"c{customer}",
+                "time": DAYS[START_DAY + day] + _MINUTES[minute] + _SECONDS[second],
+                "subject": subject,
                 "data": data,
             }
         )
@@ -129,12 +166,15 @@ class _Stream:
 
 
 def _registration(story: Story) -> Data:
+    segment = story.pick(("new", "regular", "regular", "regular", "loyal", "loyal", "business"))
+    trade = {"sector": story.pick(_TRADES)} if segment == "business" else {}
     return {
         "language": story.home.language,
         "country": story.home.country,
-        "region": story.pick(story.home.regions),
-        "segment": story.pick(("new", "regular", "regular", "loyal")),
+        "region": story.region,
+        "segment": segment,
         "core": story.chance(_CORE),
+        **trade,
     }
 
 

@@ -1,0 +1,73 @@
+"""What may be part of any story: a charge, a complaint, an answer to an offer."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from policyengine.domain.decision import Ref, decision_id
+from policyengine.service.story import CARE, Data, Story, Telling
+
+
+class Offer(NamedTuple):
+    """What a shipped rule offers, as far as a customer answers it."""
+
+    policy: str
+    rule: str
+    alternatives: tuple[str, ...]
+    days: int = 14  # to answer
+
+
+# Of those to whom something is offered 3 % answer twice, 51 % once, 3 % wrongly, 5 % too late, the rest never
+_TWICE, _RIGHT, _LATE, _SILENT = 0.03, 0.54, 0.57, 0.62
+
+
+def charge(story: Story, what: Data, amount: Data) -> Telling:
+    """A charge that is attempted, and most often taken at once."""
+    key = {"charge_id": f"h{story.number}"}
+    said = {} if story.chance(0.4) else {"delivered": story.chance(0.5)}
+    yield "charge.attempted", {**key, "amount": amount, **what, **said}
+    if story.chance(0.5):
+        story.now += story.number_between(1, 30)
+        yield "charge.taken", {**key, "amount": amount, **what, **said}
+
+
+def complains(story: Story, topic: str, share: float) -> Telling:
+    """In this share of the stories something went wrong enough to say so."""
+    if not story.chance(share):
+        return
+    source, story.source = story.source, CARE
+    story.after(0.2, 6)
+    key = {"complaint_id": f"k{story.number}-{topic}"}
+    wish = {"would_have_stayed_if": story.pick(("a person who answers", "תשובה מאדם", "my money back"))}
+    yield "complaint.received", {
+        **key, "topic": topic, "channel": story.pick(("phone", "chat", "mail")), "leaving": story.chance(0.2),
+        **(wish if story.chance(0.4) else {}),
+    }  # fmt: skip
+    if story.chance(0.8):
+        story.after(1, 12)
+        yield "complaint.resolved", key
+    story.source = source
+
+
+def answer(story: Story, ref: Ref, offer: Offer, cause: tuple[str, str] | None = None) -> Telling:
+    """An answer to the offer that a decision made: most often in time, else late, wrong, or none at all.
+
+    ``cause``: source and id of the world's event that the decision answers; None: the story's last event.
+    """
+    if cause is None:
+        decision = decision_id(story.source, story.event_id, ref)
+    else:
+        decision = decision_id(*cause, ref, f"c{story.customer}")
+    how = story.rng.random()
+    if how > _SILENT:
+        return
+    if how > _LATE:
+        story.after(offer.days + 2, offer.days + 12)
+    else:
+        story.after(0.1, offer.days * 0.8)
+    choice = "a holiday on the moon" if _RIGHT < how <= _LATE else story.pick(offer.alternatives)
+    said = {"decision_id": decision, "policy": offer.policy, "rule": offer.rule}
+    yield "remedy.chosen", {**said, "alternative": choice, "consented": True}
+    if how < _TWICE:  # has second thoughts
+        story.after(0.1, 2)
+        yield "remedy.chosen", {**said, "alternative": story.pick(offer.alternatives)}
