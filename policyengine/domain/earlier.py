@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from policyengine.domain.catalogue import Attribute
 from policyengine.domain.decision import Ref
 from policyengine.domain.holdings import RemedyRecord
 from policyengine.domain.kept import DENIED
@@ -13,31 +11,10 @@ from policyengine.domain.money import Money
 from policyengine.domain.offers import open_offers
 from policyengine.domain.remedies import WORTH_KINDS
 from policyengine.domain.state import CustomerState
-from policyengine.domain.values import Value, ValueType
+from policyengine.domain.values import Value
 from policyengine.errors import MoneyError
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-EARLIER_ATTRIBUTES: Mapping[str, Attribute] = {
-    name: Attribute(name, kind, description=description)
-    for name, kind, description in (
-        ("earlier.kinds", ValueType.TEXTS, "kinds of remedies granted before, for the entity decided on"),
-        ("earlier.policies", ValueType.TEXTS, "policies that granted it something before"),
-        ("earlier.denied_by", ValueType.TEXTS, "policies that denied it something before"),
-        (
-            "earlier.amount",
-            ValueType.MONEY,
-            "money and vouchers granted to it before; absent where there are none, or two currencies",
-        ),
-        ("earlier.frozen", ValueType.FLAG, "whether it is frozen: its last freeze was not ended"),
-        ("earlier.offered", ValueType.FLAG, "whether an offer about it waits for an answer"),
-        (
-            "earlier.last_at",
-            ValueType.INSTANT,
-            "time of the customer's newest remedy, offer or denial, whatever it was about",
-        ),
-    )
-}
 
 
 def earlier_facts(state: CustomerState, ref: Ref | None) -> dict[str, Value]:

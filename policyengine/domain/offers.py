@@ -65,11 +65,13 @@ def offers_of(state: CustomerState, event: Event) -> dict[str, Entity]:
 
 
 def admit_choice(state: CustomerState, event: Event) -> Refusal | None:
-    """Why a `remedy.chosen` cannot be accepted as things stand; None where it can.
+    """Why a `remedy.chosen` cannot be accepted as things stand; None where it can, and of other events.
 
     The first of: EV110 no such offer, EV111 several, EV112 no such alternative, EV113 settled, EV114
     withdrawn, EV115 without the consent that it needs.
     """
+    if event.type != CHOSEN:
+        return None
     meant = offers_of(state, event)
     if not meant:
         named = " / ".join(

@@ -8,6 +8,7 @@ A cap per event counts over all customers whom an event of the world reaches; en
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import cast
@@ -16,6 +17,7 @@ from policyengine.domain.calendar import Period, calendar_period, local_date, lo
 from policyengine.domain.decision import Ref, Remedy
 from policyengine.domain.events import Event
 from policyengine.domain.holdings import RemedyRecord
+from policyengine.domain.kept import DENIED
 from policyengine.domain.money import Money
 from policyengine.domain.policy import Cap
 from policyengine.domain.remedies import WORTH_KINDS
@@ -73,6 +75,7 @@ class CapLedger:
             record
             for record in self._state.remedies
             if record.policy == policy.id
+            and record.kind != DENIED
             and (rule is None or record.rule == rule)
             and (cap.per == "customer" or record.entity == self._ref)
         ]
@@ -81,7 +84,8 @@ class CapLedger:
             for start, until in self._periods(cap, policy, [record.time for record in records])
         ]
         if cap.count is not None:
-            used = max(len({(record.decision, record.rule) for record in span}) for span in spans)
+            offered = {(record.decision, record.rule) for record in records if record.offered}
+            used = max(_grants(span, offered) for span in spans)
             return Room(text, count=cap.count - used - len(now))
         return _money_room(text, Money.literal(cap.amount or ""), spans, now)
 
@@ -102,6 +106,12 @@ class CapLedger:
         return [
             (to_micros(local_midnight(first, policy.zone)), to_micros(local_midnight(until, policy.zone)))
         ]
+
+
+def _grants(records: Sequence[RemedyRecord], offered: AbstractSet[tuple[str, str]]) -> int:
+    """How often something was granted or offered; what is chosen from an offer counted when it was offered."""
+    named = [((record.decision, record.rule), record.offered) for record in records]
+    return len({name for name, is_offer in named if is_offer or name not in offered})
 
 
 def _rolling(now: int, length: int, times: Sequence[int]) -> list[tuple[int, int]]:

@@ -11,12 +11,13 @@ from typing import Any
 
 from policyengine.domain.decision import ClauseResult, Ref, RuleTrace, Verdict
 from policyengine.domain.events import Event
-from policyengine.domain.state import CustomerState, entity_of
+from policyengine.domain.state import CustomerState
 from policyengine.domain.values import instant_to_json
 from policyengine.domain.world import World
 from policyengine.engine.decide import candidates, consider
 from policyengine.engine.facts import Facts
 from policyengine.engine.ruleset import CompiledRule, RuleSet
+from policyengine.engine.settle import decided_on
 
 _VERDICTS = {
     Verdict.APPLIED: "applied",
@@ -129,22 +130,22 @@ def why_not(
     ``state`` is the customer's as it was when the decision was made.
     """
     facts = ruleset.facts.build(state, world, event, ref)
-    own = entity_of(event, ruleset.catalogue)
+    own = decided_on(ruleset.catalogue, state, event)
     named = set(candidates(ruleset, event, ref, own, facts))
     for rule in ruleset.rules:
         if rule.number not in named:
-            yield _not_named(ruleset, rule, facts, event, ref)
+            yield _not_named(rule, facts, event, ref, own=own)
 
 
 def _not_named(
-    ruleset: RuleSet, rule: CompiledRule, facts: Facts, event: Event, ref: Ref | None
+    rule: CompiledRule, facts: Facts, event: Event, ref: Ref | None, *, own: Ref | None
 ) -> RuleTrace:
     policy = rule.policy
     if event.type not in rule.event_types:
         return _trace(rule, Verdict.EVENT, f"it is about {' and '.join(rule.event_types)}")
     if rule.entity is not None and (ref is None or ref.type != rule.entity):
         return _trace(rule, Verdict.EVENT, f"it is decided for each {rule.entity}")
-    if rule.entity is None and ref != entity_of(event, ruleset.catalogue):
+    if rule.entity is None and ref != own:
         return _trace(rule, Verdict.EVENT, "it is decided for the event's own entity")
     anchor = facts.get(policy.window.anchor)
     if not isinstance(anchor, (date, datetime)):
