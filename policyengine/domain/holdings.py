@@ -179,6 +179,26 @@ class Remedies(Sequence[RemedyRecord]):
         return made
 
 
+def merged(
+    entity: Entity | None, update: Mapping[str, Value], time: int, forgotten: Iterable[str] = ()
+) -> Entity:
+    """An entity with what an event of that time (µs) sets, and without what it makes forgotten.
+
+    invariant: an attribute that a younger event set is never overwritten by an older event that
+    arrives late; at equal times the later arrival wins.
+    """
+    values, times = ({}, {}) if entity is None else (dict(entity.values), dict(entity.times))
+    for name in forgotten:
+        if name not in update and times.get(name, time) <= time:
+            values.pop(name, None)
+            times[name] = time
+    for name, value in update.items():
+        if times.get(name, time) <= time:
+            values[name] = value
+            times[name] = time
+    return Entity(values, times)
+
+
 def _weight(item: object) -> int:
     return len(item) + _OVERHEAD if isinstance(item, bytes) else 0
 

@@ -177,6 +177,8 @@ def check_timers(report: Report, kind: EventType, events: Mapping[str, EventType
         elif not target.internal or target.entity != kind.entity:
             message = f"`{timer.event}` is no internal event of `{kind.entity}`"
             report.add(pointer, "PE017", message, 'it needs `"x-internal": true` and the same `x-entity`')
+        elif timer.at not in target.attributes:
+            report.add(pointer, "PE017", f"`{timer.event}` has no property `{timer.at}`", "a timer gives it")
         else:
             needed = {name for name, each in target.attributes.items() if each.required}
             if beyond := sorted(needed - {target.key, timer.at}):

@@ -13,7 +13,7 @@ from typing import Any
 from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.decision import Decision, Ref
 from policyengine.domain.events import Event
-from policyengine.domain.holdings import Entities, Entity, Remedies, RemedyRecord
+from policyengine.domain.holdings import Entities, Entity, Remedies, RemedyRecord, merged
 from policyengine.domain.kept import (
     NOTICE,
     OFFER,
@@ -48,11 +48,7 @@ class CustomerState:
 
 
 def evolve(state: CustomerState, event: Event, catalogue: Catalogue) -> CustomerState:
-    """Fold one event in, in arrival order.
-
-    invariant: an attribute that a younger event set is never overwritten by an older event that
-    arrives late; at equal times the later arrival wins.
-    """
+    """Fold one event in, in arrival order; what a younger event set stays."""
     kind = catalogue.events[event.type]
     if kind.scope is Scope.WORLD or kind.entity is None:
         return state
@@ -67,7 +63,7 @@ def evolve(state: CustomerState, event: Event, catalogue: Catalogue) -> Customer
     for name in kind.stamps:
         update[name] = event.time
     of_type = state.entities.get(ref.type, _NONE)
-    entity = _set(of_type.get(ref.id), update, to_micros(event.time))
+    entity = merged(of_type.get(ref.id), update, to_micros(event.time), kind.clears)
     entities = {**state.entities, ref.type: of_type.having(ref.id, entity)}
     return CustomerState(state.customer, entities, state.remedies)
 
@@ -80,17 +76,6 @@ def entity_of(event: Event, catalogue: Catalogue) -> Ref | None:
     if kind.key is None:
         return Ref(kind.entity, event.subject)
     return Ref(kind.entity, str(event.data[kind.key]))
-
-
-def _set(entity: Entity | None, update: Mapping[str, Value], time: int) -> Entity:
-    if entity is None:
-        return Entity(dict(update), dict.fromkeys(update, time))
-    values, times = dict(entity.values), dict(entity.times)
-    for name, value in update.items():
-        if times.get(name, time) <= time:
-            values[name] = value
-            times[name] = time
-    return Entity(values, times)
 
 
 def evolve_decided(state: CustomerState, decision: Decision) -> CustomerState:

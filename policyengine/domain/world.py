@@ -6,11 +6,25 @@ Small, and in memory as a whole. Who is touched by it is domain.places'.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from datetime import date
+from hashlib import sha256
+from typing import Literal, NamedTuple
 
-from policyengine.domain.holdings import Entity
-from policyengine.domain.values import Json, Value
+from policyengine.domain.calendar import local_midnight
+from policyengine.domain.catalogue import Catalogue, EventType, Scope
+from policyengine.domain.decision import Ref
+from policyengine.domain.events import Event
+from policyengine.domain.holdings import Entity, merged
+from policyengine.domain.near import did_you_mean
+from policyengine.domain.phases import FROM, PHASE, PHASES, begins, has_phases, phase_began, runs_backwards
+from policyengine.domain.properties import LONGEST_ID, shorten
+from policyengine.domain.regions import region_of, suggestion, zone_of
+from policyengine.domain.state import entity_of, to_micros
+from policyengine.domain.timers import Timer
+from policyengine.domain.values import Json, Value, to_json
+
+MARK = "@"  # begins the names of what an entity of the world remembers beside its attributes
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +63,204 @@ class World:
     next_job: int = 1
     since: int = 0
     changed: frozenset[tuple[str, str]] = frozenset()
+
+
+class Inadmissible(NamedTuple):
+    """Why the world as it is does not allow an event: a stable code, and a reason for its publisher."""
+
+    code: str
+    reason: str
+
+
+class WorldTimers(NamedTuple):
+    """The world's timers after an event: those that it sets, and the ids of those it makes needless."""
+
+    pending: tuple[Timer, ...]
+    dropped: tuple[str, ...]
+
+
+def world_ref(event: Event, catalogue: Catalogue) -> Ref | None:
+    """The entity of the world that an event concerns; None for a customer's, and where there is none."""
+    if catalogue.events[event.type].scope is not Scope.WORLD:
+        return None
+    return entity_of(event, catalogue)
+
+
+def evolve_world(world: World, event: Event, catalogue: Catalogue) -> World:
+    """Fold one event of the world in, in arrival order; what a younger event set stays.
+
+    An internal event leaves a mark on its entity, by which the same date does not fire twice.
+    """
+    ref = world_ref(event, catalogue)
+    if ref is None:
+        return world
+    entity = _folded(world, ref, event, catalogue)
+    of_type = {**world.entities.get(ref.type, {}), ref.id: entity}
+    return replace(
+        world, entities={**world.entities, ref.type: of_type}, changed=world.changed | {(ref.type, ref.id)}
+    )
+
+
+def _folded(world: World, ref: Ref, event: Event, catalogue: Catalogue) -> Entity:
+    kind, entity_type = catalogue.events[event.type], catalogue.entities[ref.type]
+    before = world.entities.get(ref.type, {}).get(ref.id)
+    update = {name: value for name, value in event.data.items() if name in entity_type.attributes}
+    update.update(kind.sets)
+    for name in kind.stamps:
+        update[name] = event.time
+    if has_phases(entity_type):
+        phase = update.pop(PHASE, None)  # what stands there is worked out day by day
+        if phase is not None and not kind.internal:
+            update[begins(str(phase))] = event.data[FROM]
+    mark = _mark_of(event, catalogue) if kind.internal else None
+    if mark is None:
+        return merged(before, update, to_micros(event.time), kind.clears)
+    update.pop(mark.at, None)  # it tells what was set before, and sets nothing
+    entity = merged(before, update, to_micros(event.time), kind.clears)
+    fired, _ = _fired(entity, mark)
+    values = {**entity.values, mark.key: (str(fired + 1), str(to_json(event.data[mark.day])))}
+    return Entity(values, {**entity.times, mark.key: to_micros(event.time)})
+
+
+def admit_world(world: World, event: Event, catalogue: Catalogue) -> Inadmissible | None:
+    """Why the world as it is does not allow the event, if it does not."""
+    kind, ref = catalogue.events[event.type], world_ref(event, catalogue)
+    if kind.scope is not Scope.WORLD:
+        return None
+    return (
+        _unknown_region(event, kind, catalogue)
+        or _unknown_entity(world, event, ref, catalogue)
+        or (None if ref is None else _disorder(world, ref, event, catalogue))
+    )
+
+
+def _unknown_region(event: Event, kind: EventType, catalogue: Catalogue) -> Inadmissible | None:
+    owner = {} if kind.entity is None else catalogue.entities[kind.entity].attributes
+    for name, value in event.data.items():
+        place = kind.attributes[name].place or (name in owner and owner[name].place)
+        if place and value not in catalogue.regions:
+            hint = suggestion(catalogue.regions, str(value))
+            return Inadmissible("EV100", f"property `{name}`: unknown region `{shorten(str(value))}`; {hint}")
+    return None
+
+
+def _unknown_entity(world: World, event: Event, ref: Ref | None, catalogue: Catalogue) -> Inadmissible | None:
+    kind = catalogue.events[event.type]
+    if ref is not None and kind.must_exist is not None:
+        known = world.entities.get(ref.type, {})
+        if kind.must_exist and ref.id not in known:
+            return _not_there(ref, known)
+        if not kind.must_exist and ref.id in known:
+            reason = f"the {_words(ref.type)} `{shorten(ref.id)}` was declared before"
+            return Inadmissible("EV104", f"{reason}; publish what changed, or declare it by another id")
+    for name, value in event.data.items():
+        target = kind.attributes[name].refers_to
+        if target is None or catalogue.entities[target].scope is not Scope.WORLD:
+            continue
+        if value not in world.entities.get(target, {}):
+            return _not_there(Ref(target, str(value)), world.entities.get(target, {}))
+    return None
+
+
+def _not_there(ref: Ref, known: Mapping[str, Entity]) -> Inadmissible:
+    hint = did_you_mean(ref.id, known) or "publish first what brings it into the world"
+    return Inadmissible("EV101", f"there is no {_words(ref.type)} `{shorten(ref.id)}`; {hint}")
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _disorder(world: World, ref: Ref, event: Event, catalogue: Catalogue) -> Inadmissible | None:
+    """An end before its beginning, or a phase before the one that it follows."""
+    entity_type, values = catalogue.entities[ref.type], _folded(world, ref, event, catalogue).values
+    named = f"the {_words(ref.type)} `{shorten(ref.id)}`"
+    for first, second in entity_type.order:
+        begin, end = values.get(first), values.get(second)
+        if isinstance(begin, date) and isinstance(end, date) and end < begin:
+            reason = f"{named} would have `{second}` {end.isoformat()} before `{first}` {begin.isoformat()}"
+            return Inadmissible("EV103", f"{reason}; give dates in their order")
+    backwards = runs_backwards(values) if has_phases(entity_type) else None
+    if backwards is None:
+        return None
+    earlier, later = backwards
+    reason = (
+        f"the phases of {named} would run backwards: {later} from {to_json(values[begins(later)])}, "
+        f"before {earlier} from {to_json(values[begins(earlier)])}"
+    )
+    return Inadmissible("EV102", f"{reason}; move the other phase first")
+
+
+def world_timers(world: World, event: Event, catalogue: Catalogue) -> WorldTimers:
+    """The timers that an event sets, when it is folded in: at the beginning of days in the region's zone.
+
+    What begins on a day that has passed happens at the event's time. An id stays the same until its timer
+    has fired, so that a date that is moved takes the place of the one before; then it is another one.
+    """
+    kind, ref = catalogue.events[event.type], world_ref(event, catalogue)
+    if ref is None or kind.internal:
+        return WorldTimers((), ())
+    entity, entity_type = world.entities[ref.type][ref.id], catalogue.entities[ref.type]
+    zone = zone_of(catalogue.regions, region_of(entity_type, entity.values))
+    pending: list[Timer] = []
+    dropped: list[str] = []
+    for mark in _marks_set_by(kind, catalogue):
+        day = entity.values.get(mark.at)
+        fired, last = _fired(entity, mark)
+        timer_id = _timer_id(ref, mark, fired)
+        if not isinstance(day, date) or day.isoformat() == last:
+            dropped.append(timer_id)
+            continue
+        due = max(to_micros(local_midnight(day, zone)), to_micros(event.time))
+        data: dict[str, Json] = {str(catalogue.events[mark.event].key): ref.id}
+        data |= {**mark.data, mark.day: day.isoformat()}
+        pending.append(Timer(due, "", timer_id, mark.event, data))
+    return WorldTimers(tuple(pending), tuple(dropped))
+
+
+class _Mark(NamedTuple):
+    """An internal event that happens on the day ``at`` of an entity; it tells the day as ``day``.
+
+    Under ``key`` the entity remembers how often it has happened, and for which day the last time.
+    """
+
+    event: str
+    at: str
+    day: str
+    data: Mapping[str, str]
+
+    @property
+    def key(self) -> str:
+        return f"{MARK}{self.event}:{self.at}"  # no attribute has such a name
+
+
+def _marks_set_by(kind: EventType, catalogue: Catalogue) -> list[_Mark]:
+    marks = [_Mark(timer.event, timer.at, timer.at, {}) for timer in kind.timers]
+    event = None if kind.entity is None else phase_began(catalogue, kind.entity)
+    if event is not None:
+        marks += [_Mark(event, begins(phase), FROM, {PHASE: phase}) for phase in PHASES]
+    return marks
+
+
+def _mark_of(event: Event, catalogue: Catalogue) -> _Mark | None:
+    """The mark that an internal event leaves, or None where no date of an entity makes it happen."""
+    if PHASE in event.data and FROM in event.data:
+        phase = str(event.data[PHASE])
+        return _Mark(event.type, begins(phase), FROM, {PHASE: phase})
+    for kind in catalogue.events.values():
+        for timer in kind.timers:
+            if timer.event == event.type and timer.at in event.data:
+                return _Mark(event.type, timer.at, timer.at, {})
+    return None
+
+
+def _fired(entity: Entity, mark: _Mark) -> tuple[int, str]:
+    found = entity.values.get(mark.key)
+    return (int(found[0]), found[1]) if isinstance(found, tuple) else (0, "")
+
+
+def _timer_id(ref: Ref, mark: _Mark, fired: int) -> str:
+    made = f"{mark.event}:{ref.id}:{mark.at}:{fired + 1}"
+    if len(made) <= LONGEST_ID:
+        return made
+    return f"{mark.event}:{sha256(ref.id.encode()).hexdigest()}:{mark.at}:{fired + 1}"

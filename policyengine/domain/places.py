@@ -1,0 +1,297 @@
+"""Where things are, and whom the world touches: places, coverage, and the keys by which it is found.
+
+Which region lies in which is domain.regions'; how the world comes about is domain.world's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
+from typing import NamedTuple
+
+from policyengine.domain.calendar import local_date
+from policyengine.domain.catalogue import Catalogue, EntityType, Scope
+from policyengine.domain.decision import Ref
+from policyengine.domain.holdings import Entities
+from policyengine.domain.phases import PHASE, has_phases, phase_on
+from policyengine.domain.regions import chain, region_of, within, zone_of
+from policyengine.domain.state import CustomerState
+from policyengine.domain.values import Value
+from policyengine.domain.world import MARK, World
+
+__all__ = [
+    "chain", "covering", "covers", "facts_of", "home", "keys_of", "keys_reached", "places", "rank_of",
+    "regions_around", "touches", "within", "zone_of",
+]  # fmt: skip
+
+CUSTOMER = "customer"
+_NONE = Entities()
+_NOWHERE: frozenset[str] = frozenset()
+
+
+class _Geography(NamedTuple):
+    """What is worked out of a catalogue once."""
+
+    places: Mapping[str, tuple[str, ...]]  # entity type → its attributes that are places; none are left out
+    references: Mapping[str, tuple[tuple[str, str], ...]]  # → (attribute, type of the world); none left out
+    phased: frozenset[str]
+    below: dict[str, tuple[str, ...]]  # region → the keys of the places in it, filled as they are asked for
+
+
+def _geography(catalogue: Catalogue) -> _Geography:
+    known = catalogue.memo.get("geography")
+    if isinstance(known, _Geography):
+        return known
+    kinds = catalogue.entities
+    places = {
+        name: tuple(sorted(each.name for each in kind.attributes.values() if each.place))
+        for name, kind in kinds.items()
+    }
+    of_world = {name for name, kind in kinds.items() if kind.scope is Scope.WORLD}
+    references = {
+        name: tuple(
+            sorted(
+                (each.name, each.refers_to)
+                for each in kind.attributes.values()
+                if each.refers_to is not None and each.refers_to in of_world
+            )
+        )
+        for name, kind in kinds.items()
+    }
+    made = _Geography(
+        {name: found for name, found in places.items() if found},
+        {name: found for name, found in references.items() if found},
+        frozenset(name for name, kind in kinds.items() if has_phases(kind)),
+        {},
+    )
+    catalogue.memo["geography"] = made
+    return made
+
+
+# --- where ----------------------------------------------------------------------------------------
+
+
+def home(catalogue: Catalogue, state: CustomerState) -> str | None:
+    """Where the customer lives: of the regions that are known of them, the smallest."""
+    entity = state.entities.get(CUSTOMER, _NONE).get(state.customer)
+    if entity is None:
+        return None
+    found = [
+        (-len(around), code)
+        for name in _geography(catalogue).places.get(CUSTOMER, ())
+        if (around := chain(catalogue.regions, code := str(entity.values.get(name, ""))))
+    ]
+    return min(found)[1] if found else None
+
+
+def places(catalogue: Catalogue, world: World, state: CustomerState, ref: Ref | None) -> frozenset[str]:
+    """Where an entity is: its own places, and those of what it refers to in the world; else at home.
+
+    None is the customer as such, who is at home. What is no known region is no place.
+    """
+    found = set()
+    if ref is not None and ref.type != CUSTOMER:
+        entity = state.entities.get(ref.type, _NONE).get(ref.id)
+        if entity is not None:
+            found = _own_places(catalogue, world, ref.type, entity.values)
+    if not found:
+        at_home = home(catalogue, state)
+        return _NOWHERE if at_home is None else frozenset((at_home,))
+    return frozenset(found)
+
+
+def _own_places(
+    catalogue: Catalogue, world: World, entity_type: str, values: Mapping[str, Value]
+) -> set[str]:
+    geography, regions = _geography(catalogue), catalogue.regions
+    found = {str(values[name]) for name in geography.places.get(entity_type, ()) if name in values}
+    for name, target in geography.references.get(entity_type, ()):
+        referred = world.entities.get(target, {}).get(str(values.get(name, "")))
+        if referred is not None:
+            region = region_of(catalogue.entities[target], referred.values)
+            found |= set() if region is None else {region}
+    return {code for code in found if code in regions}
+
+
+def regions_around(
+    catalogue: Catalogue, world: World, state: CustomerState, ref: Ref | None
+) -> tuple[str, ...]:
+    """Every region that holds one of the places, sorted: the fact `place.regions`."""
+    return tuple(sorted(_around(catalogue, places(catalogue, world, state, ref))))
+
+
+def _around(catalogue: Catalogue, codes: Iterable[str]) -> set[str]:
+    return {each for code in codes for each in chain(catalogue.regions, code)}
+
+
+# --- whom -----------------------------------------------------------------------------------------
+
+
+def covers(catalogue: Catalogue, world: World, world_ref: Ref, state: CustomerState, ref: Ref | None) -> bool:
+    """Whether something of the world covers an entity of a customer, or the customer as such."""
+    region = _region(catalogue, world, world_ref)
+    if region is None:
+        return False
+    if region in _around(catalogue, places(catalogue, world, state, ref)):
+        return True
+    return catalogue.entities[world_ref.type].covers == "either" and _at_home_in(catalogue, state, region)
+
+
+def _region(catalogue: Catalogue, world: World, world_ref: Ref) -> str | None:
+    """The region in which something of the world covers what is there."""
+    kind = catalogue.entities[world_ref.type]
+    entity = world.entities.get(world_ref.type, {}).get(world_ref.id)
+    return None if kind.covers is None or entity is None else region_of(kind, entity.values)
+
+
+def _at_home_in(catalogue: Catalogue, state: CustomerState, region: str) -> bool:
+    at_home = home(catalogue, state)
+    return at_home is not None and within(catalogue.regions, at_home, region)
+
+
+def touches(
+    catalogue: Catalogue, world: World, world_ref: Ref, state: CustomerState, kinds: Iterable[str]
+) -> list[Ref]:
+    """The customer's entities of these types that something of the world touches, by type and id.
+
+    They refer to it, or it covers them. `customer` stands for the customer as such, known or not.
+    """
+    found = []
+    for kind in kinds:
+        wanted = [name for name, target in _references(catalogue, kind) if target == world_ref.type]
+        of_type = state.entities.get(kind, _NONE)
+        for key in (state.customer,) if kind == CUSTOMER else of_type:
+            ref = Ref(kind, key)
+            entity = of_type.get(key) if wanted else None
+            if (
+                entity is not None and any(entity.values.get(name) == world_ref.id for name in wanted)
+            ) or covers(catalogue, world, world_ref, state, ref):
+                found.append(ref)
+    return sorted(found)
+
+
+def _references(catalogue: Catalogue, kind: str) -> tuple[tuple[str, str], ...]:
+    return _geography(catalogue).references.get(kind, ())
+
+
+def covering(  # noqa: PLR0917 - what, for whom, when
+    catalogue: Catalogue, world: World, kind: str, state: CustomerState, ref: Ref | None, at: datetime
+) -> list[tuple[str, dict[str, Value]]]:
+    """What of one type of the world is in force at an instant and covers an entity: id and facts, by id."""
+    of_type = world.entities.get(kind)
+    if not of_type:
+        return []
+    entity_type = catalogue.entities[kind]
+    around: set[str] | None = None
+    found = []
+    for key in sorted(of_type):
+        values = of_type[key].values
+        region = region_of(entity_type, values)
+        if entity_type.covers is None or region is None:
+            continue
+        if around is None:
+            around = _around(catalogue, places(catalogue, world, state, ref))
+            if entity_type.covers == "either":
+                around |= _around(catalogue, _homes(catalogue, state))
+        if region in around and _in_force(catalogue, entity_type, values, at):
+            found.append((key, _facts(catalogue, entity_type, values, at)))
+    return found
+
+
+def _homes(catalogue: Catalogue, state: CustomerState) -> Iterable[str]:
+    at_home = home(catalogue, state)
+    return () if at_home is None else (at_home,)
+
+
+def _in_force(
+    catalogue: Catalogue, entity_type: EntityType, values: Mapping[str, Value], at: datetime
+) -> bool:
+    """From its `from` on, until the day before its `until`; a crisis, from its first phase on."""
+    today = _today(catalogue, entity_type, values, at)
+    if entity_type.name in _geography(catalogue).phased:
+        return phase_on(values, today) is not None
+    first, until = values.get("from"), values.get("until")
+    return not (isinstance(first, date) and today < first) and not (
+        isinstance(until, date) and until <= today
+    )
+
+
+def _today(catalogue: Catalogue, entity_type: EntityType, values: Mapping[str, Value], at: datetime) -> date:
+    return local_date(at, zone_of(catalogue.regions, region_of(entity_type, values)))
+
+
+def facts_of(catalogue: Catalogue, world: World, world_ref: Ref, at: datetime) -> dict[str, Value]:
+    """The facts of one thing of the world at an instant; none where it is not known."""
+    entity = world.entities.get(world_ref.type, {}).get(world_ref.id)
+    if entity is None:
+        return {}
+    return _facts(catalogue, catalogue.entities[world_ref.type], entity.values, at)
+
+
+def _facts(
+    catalogue: Catalogue, entity_type: EntityType, values: Mapping[str, Value], at: datetime
+) -> dict[str, Value]:
+    """Its attributes, and what is worked out for the instant: `phase`."""
+    facts = {name: value for name, value in values.items() if not name.startswith(MARK)}
+    if entity_type.name in _geography(catalogue).phased:
+        phase = phase_on(values, _today(catalogue, entity_type, values, at))
+        if phase is not None:
+            facts[PHASE] = phase
+    return facts
+
+
+# --- how they are found -----------------------------------------------------------------------------
+
+
+def keys_of(catalogue: Catalogue, entity_type: str, values: Mapping[str, Value]) -> frozenset[str]:
+    """The keys under which an entity's owner is found: its places, and what it refers to in the world.
+
+    invariant: whoever ``touches`` names has, on some entity, a key that ``keys_reached`` gives.
+    """
+    geography = _geography(catalogue)
+    own, references = geography.places.get(entity_type), geography.references.get(entity_type)
+    if own is None and references is None:
+        return _NOWHERE
+    keys = {_place_key(str(values[name])) for name in own or () if name in values}
+    keys |= {_ref_key(kind, str(values[name])) for name, kind in references or () if name in values}
+    return frozenset(keys)
+
+
+def keys_reached(catalogue: Catalogue, world: World, world_ref: Ref) -> list[str]:
+    """All keys under which something is found that the world's entity may touch, sorted."""
+    keys = {_ref_key(*world_ref)}
+    region = _region(catalogue, world, world_ref)
+    if region is not None:
+        keys |= set(_below(catalogue, region))
+        referred = {kind for found in _geography(catalogue).references.values() for _, kind in found}
+        for kind in referred:
+            entity_type = catalogue.entities[kind]
+            for key, entity in world.entities.get(kind, {}).items():
+                there = region_of(entity_type, entity.values)
+                if there is not None and within(catalogue.regions, there, region):
+                    keys.add(_ref_key(kind, key))
+    return sorted(keys)
+
+
+def _below(catalogue: Catalogue, region: str) -> tuple[str, ...]:
+    known = _geography(catalogue).below
+    if region not in known:
+        inside = (code for code in catalogue.regions if within(catalogue.regions, code, region))
+        known[region] = tuple(_place_key(code) for code in inside)
+    return known[region]
+
+
+def _place_key(code: str) -> str:
+    return f"place:{code}"
+
+
+def _ref_key(kind: str, key: str) -> str:
+    return f"ref:{kind}/{key}"
+
+
+def rank_of(catalogue: Catalogue, values: Mapping[str, Value]) -> int | None:
+    """Where a customer with these attributes stands in a fan-out; None: after those who have a rank."""
+    for rank, matcher in enumerate(catalogue.entities[CUSTOMER].reach):
+        if all(values.get(name) == wanted for name, wanted in matcher.items()):
+            return rank
+    return None
