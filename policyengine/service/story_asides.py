@@ -17,8 +17,8 @@ class Offer(NamedTuple):
     days: int = 14  # to answer
 
 
-# Of those to whom something is offered 3 % answer twice, 51 % once, 3 % wrongly, 5 % too late, the rest never
-_TWICE, _RIGHT, _LATE, _SILENT = 0.03, 0.54, 0.57, 0.62
+# Of those to whom something is offered 4 % answer twice, 48 % once, 6 % wrongly, 6 % too late, the rest never
+_TWICE, _RIGHT, _LATE, _SILENT = 0.04, 0.52, 0.58, 0.64
 
 
 def charge(story: Story, what: Data, amount: Data) -> Telling:

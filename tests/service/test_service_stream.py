@@ -38,7 +38,7 @@ def catalogue() -> Catalogue:
 @pytest.fixture(scope="module")
 def told(catalogue: Catalogue) -> Told:
     validator = Validator(catalogue)
-    return [(line, validator.validate(line)) for line in generate(2020, 400, None)]
+    return [(line, validator.validate(line)) for line in generate(2020, 1_500, None)]
 
 
 @pytest.fixture(scope="module")
