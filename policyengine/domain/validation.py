@@ -33,6 +33,7 @@ from policyengine.domain.properties import (
 from policyengine.domain.schema_properties import constraints
 from policyengine.domain.values import Value
 
+# from EV090 on, what came before decides, not the bytes alone: service.door, domain.world, domain.offers
 CODES: Mapping[str, str] = {
     "EV001": "the line is empty",
     "EV002": "the bytes are not UTF-8",
@@ -67,6 +68,20 @@ CODES: Mapping[str, str] = {
     "EV034": "the amount of money is malformed or too large",
     "EV040": "a value that the schema of the type does not allow",
     "EV090": "the same source and id came before with other content (found by the ledger, not at the door)",
+    "EV091": "its time lies too far in the future",
+    "EV092": "the source is the engine's own",
+    "EV093": "events of this type come from the engine itself",
+    "EV100": "an event of the world names an unknown region",
+    "EV101": "an event of the world names something that is not there: a crisis, a restriction, a facility …",
+    "EV102": "the phases of a crisis would run backwards",
+    "EV103": "an end before its beginning",
+    "EV104": "it was declared before",
+    "EV110": "a choice for an offer that this customer does not have",
+    "EV111": "a choice that may mean several offers",
+    "EV112": "a choice of an alternative that was not offered",
+    "EV113": "a choice for an offer that is settled",
+    "EV114": "a choice for an offer that was withdrawn",
+    "EV115": "a choice without the consent that the law asks for",
 }
 
 _REQUIRED = frozenset(("specversion", "id", "source", "type", "subject", "time", "data"))
