@@ -42,11 +42,11 @@ def first_days(values: Mapping[str, Value]) -> list[tuple[str, date]]:
 
 def phase_on(values: Mapping[str, Value], day: date) -> str | None:
     """The phase whose date is the latest that has come; of two on one day, the later one."""
-    current = None
-    for phase, first in first_days(values):
-        if first <= day:
-            current = phase
-    return current
+    for phase in reversed(PHASES):
+        first = values.get(begins(phase))
+        if isinstance(first, date) and first <= day:
+            return phase
+    return None
 
 
 def runs_backwards(values: Mapping[str, Value]) -> tuple[str, str] | None:

@@ -35,6 +35,7 @@ class _Geography(NamedTuple):
     places: Mapping[str, tuple[str, ...]]  # entity type → its attributes that are places; none are left out
     references: Mapping[str, tuple[tuple[str, str], ...]]  # → (attribute, type of the world); none left out
     phased: frozenset[str]
+    around: Mapping[str, tuple[str, ...]]  # region → itself and all that hold it
     below: dict[str, tuple[str, ...]]  # region → the keys of the places in it, filled as they are asked for
 
 
@@ -62,6 +63,7 @@ def _geography(catalogue: Catalogue) -> _Geography:
         {name: found for name, found in places.items() if found},
         {name: found for name, found in references.items() if found},
         frozenset(name for name, kind in kinds.items() if has_phases(kind)),
+        {code: chain(catalogue.regions, code) for code in catalogue.regions},
         {},
     )
     catalogue.memo["geography"] = made
@@ -76,11 +78,9 @@ def home(catalogue: Catalogue, state: CustomerState) -> str | None:
     entity = state.entities.get(CUSTOMER, _NONE).get(state.customer)
     if entity is None:
         return None
-    found = [
-        (-len(around), code)
-        for name in _geography(catalogue).places.get(CUSTOMER, ())
-        if (around := chain(catalogue.regions, code := str(entity.values.get(name, ""))))
-    ]
+    geography, values = _geography(catalogue), entity.values
+    known = {str(values[name]) for name in geography.places.get(CUSTOMER, ()) if name in values}
+    found = [(-len(geography.around[code]), code) for code in known if code in geography.around]
     return min(found)[1] if found else None
 
 
@@ -121,7 +121,8 @@ def regions_around(
 
 
 def _around(catalogue: Catalogue, codes: Iterable[str]) -> set[str]:
-    return {each for code in codes for each in chain(catalogue.regions, code)}
+    around = _geography(catalogue).around
+    return {each for code in codes for each in around[code]}
 
 
 # --- whom -----------------------------------------------------------------------------------------
@@ -178,39 +179,33 @@ def covering(  # noqa: PLR0917 - what, for whom, when
     catalogue: Catalogue, world: World, kind: str, state: CustomerState, ref: Ref | None, at: datetime
 ) -> list[tuple[str, dict[str, Value]]]:
     """What of one type of the world is in force at an instant and covers an entity: id and facts, by id."""
-    of_type = world.entities.get(kind)
-    if not of_type:
+    of_type, entity_type = world.entities.get(kind), catalogue.entities[kind]
+    if not of_type or entity_type.covers is None:
         return []
-    entity_type = catalogue.entities[kind]
-    around: set[str] | None = None
+    around = _around(catalogue, places(catalogue, world, state, ref))
+    if entity_type.covers == "either":
+        at_home = home(catalogue, state)
+        around |= set() if at_home is None else _around(catalogue, (at_home,))
     found = []
     for key in sorted(of_type):
         values = of_type[key].values
-        region = region_of(entity_type, values)
-        if entity_type.covers is None or region is None:
-            continue
-        if around is None:
-            around = _around(catalogue, places(catalogue, world, state, ref))
-            if entity_type.covers == "either":
-                around |= _around(catalogue, _homes(catalogue, state))
-        if region in around and _in_force(catalogue, entity_type, values, at):
-            found.append((key, _facts(catalogue, entity_type, values, at)))
+        if region_of(entity_type, values) in around:
+            facts = facts_of(catalogue, entity_type, values, at)
+            if _in_force(catalogue, entity_type, facts, at):
+                found.append((key, facts))
     return found
 
 
-def _homes(catalogue: Catalogue, state: CustomerState) -> Iterable[str]:
-    at_home = home(catalogue, state)
-    return () if at_home is None else (at_home,)
-
-
 def _in_force(
-    catalogue: Catalogue, entity_type: EntityType, values: Mapping[str, Value], at: datetime
+    catalogue: Catalogue, entity_type: EntityType, facts: Mapping[str, Value], at: datetime
 ) -> bool:
     """From its `from` on, until the day before its `until`; a crisis, from its first phase on."""
-    today = _today(catalogue, entity_type, values, at)
     if entity_type.name in _geography(catalogue).phased:
-        return phase_on(values, today) is not None
-    first, until = values.get("from"), values.get("until")
+        return PHASE in facts
+    first, until = facts.get("from"), facts.get("until")
+    if first is None and until is None:
+        return True
+    today = _today(catalogue, entity_type, facts, at)
     return not (isinstance(first, date) and today < first) and not (
         isinstance(until, date) and until <= today
     )
@@ -220,18 +215,10 @@ def _today(catalogue: Catalogue, entity_type: EntityType, values: Mapping[str, V
     return local_date(at, zone_of(catalogue.regions, region_of(entity_type, values)))
 
 
-def facts_of(catalogue: Catalogue, world: World, world_ref: Ref, at: datetime) -> dict[str, Value]:
-    """The facts of one thing of the world at an instant; none where it is not known."""
-    entity = world.entities.get(world_ref.type, {}).get(world_ref.id)
-    if entity is None:
-        return {}
-    return _facts(catalogue, catalogue.entities[world_ref.type], entity.values, at)
-
-
-def _facts(
+def facts_of(
     catalogue: Catalogue, entity_type: EntityType, values: Mapping[str, Value], at: datetime
 ) -> dict[str, Value]:
-    """Its attributes, and what is worked out for the instant: `phase`."""
+    """The attributes of something of the world, and what is worked out for an instant: `phase`."""
     facts = {name: value for name, value in values.items() if not name.startswith(MARK)}
     if entity_type.name in _geography(catalogue).phased:
         phase = phase_on(values, _today(catalogue, entity_type, values, at))
