@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -82,7 +83,7 @@ def _decide(store: SqlLedgerStore, events: Path) -> Tally:
     with open_events(events, 0, b"") as source, progress("deciding", events.stat().st_size) as advance:
         for records in source.batches(settings.batch_size):
             start = writer.offset
-            tally.add(writer.process(records, fingerprint_of(events, records[-1].offset)))
+            tally.add(writer.process(records, partial(fingerprint_of, events)))
             advance(writer.offset - start)
     return tally
 

@@ -79,7 +79,7 @@ def progress(what: str, total: int | None) -> Iterator[Callable[[int], None]]:
     with Progress(
         TextColumn(what),
         BarColumn(),
-        TextColumn("{task.completed:,.0f}"),
+        TextColumn("{task.completed:,.0f}" + (" of {task.total:,.0f}" if total is not None else "")),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
         console=err,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -22,6 +23,7 @@ from policyengine.bootstrap import (
     pipeline_of,
     policy_set_in_force,
     policy_set_of,
+    wall_clock,
     without_password,
 )
 from policyengine.cli.options import (
@@ -65,14 +67,24 @@ def run(
     ] = None,
     shard: ShardOption = None,
     batch_size: BatchOption = None,
+    live: Annotated[
+        float | None,
+        typer.Option(
+            "--live",
+            min=0,
+            help="Let the clock fire what is due, between two batches and at the end; every so many seconds.",
+        ),
+    ] = None,
     form: FormatOption = Format.HUMAN,
 ) -> None:
     """Decide a stream of events into the ledger.
 
     Goes on where an earlier run of the same file stopped, however it stopped. Without --rules, the
-    policy set that the ledger holds stays in force. On SIGHUP the rules are read again between two
-    batches; where they are faulty, those in force stay. Prints the ledger's size and root: note them, and
-    `verify --expect SIZE:ROOT` will tell whether anything was cut off later.
+    policy set that the ledger holds stays in force. At the end of the input, customers whom events of the
+    world have yet to reach are decided on. Time passes with the events alone, unless --live is given. On
+    SIGHUP the rules are read again between two batches; where they are faulty, those in force stay. Prints
+    the ledger's size and root: note them, and `verify --expect SIZE:ROOT` will tell whether anything was
+    cut off later.
     """
     settings = settings_with(ledger=ledger, rules=rules, schemas=schemas, batch_size=batch_size, shard=shard)
     policy_set = None if settings.rules is None else policy_set_of(settings.rules, settings.schemas)
@@ -88,8 +100,9 @@ def run(
         writer.publish()
         keep_what_is_loaded()
         with _reload_on_hangup(writer, settings) as reload:
-            tally = _decide_all(store, writer, settings, events, wanted, reload)
-    _summary(settings, writer, tally, form)
+            between = _Between(reload, _Clock(writer, live))
+            tally = _decide_all(store, writer, settings, events, wanted, between)
+        _summary(settings, writer, tally, store.timer_count(settings.shard), form)
 
 
 def _read_once(events: str) -> bool:
@@ -112,13 +125,37 @@ def _check_files(events: str, wanted: Mapping[str, Path]) -> None:
             raise UsageError(message)
 
 
+class _Clock:
+    """Ticks when it is asked to and so many seconds have passed since it last did; never without --live."""
+
+    def __init__(self, writer: Pipeline, seconds: float | None) -> None:
+        self._writer = writer
+        self._seconds = seconds
+        self._last: float | None = None
+
+    def tick(self, *, end: bool = False) -> Tally:
+        """What the clock brought about."""
+        now = time.monotonic()
+        if self._seconds is None or (not end and self._last is not None and now < self._last + self._seconds):
+            return Tally()
+        self._last = now
+        return self._writer.tick(wall_clock())
+
+
+class _Between(NamedTuple):
+    """What is done between two batches."""
+
+    reload: Callable[[], None]
+    clock: _Clock
+
+
 def _decide_all(
     store: SqlLedgerStore,
     writer: Pipeline,
     settings: Settings,
     events: str,
     wanted: dict[str, Path],
-    reload: Callable[[], None],
+    between: _Between,
 ) -> Tally:
     tally = Tally()
     with ExitStack() as stack:
@@ -130,16 +167,36 @@ def _decide_all(
             sinks[channel] = sink
         source = stack.enter_context(_input(store, writer, settings, events))
         advance = stack.enter_context(progress("deciding", source.total))
-        for channel, sink in sinks.items():
-            relay(store, settings.shard, channel, sink)
-        for records in source.lines.batches(settings.batch_size):
-            reload()
-            start = writer.offset
-            tally.add(writer.process(records, source.fingerprint(records[-1].offset)))
+
+        def send() -> None:
             for channel, sink in sinks.items():
                 relay(store, settings.shard, channel, sink)
+
+        send()
+        for records in source.lines.batches(settings.batch_size):
+            between.reload()
+            tally.add(between.clock.tick())
+            start = writer.offset
+            tally.add(writer.process(records, source.fingerprint))
+            send()
             advance(records[-1].offset - start)
+        tally.add(between.clock.tick(end=True))
+        send()
+        for done in _work_off(writer):
+            tally.add(done)
+            send()
     return tally
+
+
+def _work_off(writer: Pipeline) -> Iterator[Tally]:
+    """Reach whom events of the world still have to reach, and say how far it is."""
+    jobs, customers = writer.jobs()
+    if not jobs:
+        return
+    with progress("reached", customers) as advance:
+        for done in writer.work_off():
+            advance(done.counts["reached"])
+            yield done
 
 
 @contextmanager
@@ -184,8 +241,16 @@ def _input(store: SqlLedgerStore, writer: Pipeline, settings: Settings, events: 
         yield _Input(lines, path.stat().st_size - writer.offset, partial(fingerprint_of, path))
 
 
-def _summary(settings: Settings, writer: Pipeline, tally: Tally, form: Format) -> None:
+_COUNTS = (
+    "events", "duplicates", "rejected", "internal", "reached",
+    "decisions", "granted", "offered", "denied", "none",
+)  # fmt: skip
+_NAMES = {"internal": "events of the engine's own", "reached": "customers reached by the world"}
+
+
+def _summary(settings: Settings, writer: Pipeline, tally: Tally, timers: int, form: Format) -> None:
     head = writer.head
+    jobs, customers = writer.jobs()
     if form is Format.JSON:
         document: dict[str, Any] = {
             "shard": settings.shard,
@@ -194,16 +259,20 @@ def _summary(settings: Settings, writer: Pipeline, tally: Tally, form: Format) -
             "policy_set": head.policy_set,
             "counts": dict(tally.counts),
             "rejected": dict(tally.rejections),
+            "pending": {"timers": timers, "jobs": jobs, "customers": customers},
         }
         print_json(document)
         return
     counts = table("What became of the events", "", "count", right=("count",))
-    for name in ("events", "duplicates", "rejected", "decisions", "granted", "offered", "denied", "none"):
-        counts.add_row(name, f"{tally.counts[name]:,}")
+    for name in _COUNTS:
+        counts.add_row(_NAMES.get(name, name), f"{tally.counts[name]:,}")
     for code, number in sorted(tally.rejections.items()):
         counts.add_row(f"  rejected with {code}", f"{number:,}")
     if tally.counts["errors"]:
         counts.add_row("rules that could not be decided", f"{tally.counts['errors']:,}")
+    counts.add_row("timers that are pending", f"{timers:,}")
+    if jobs:
+        counts.add_row("customers yet to be reached", f"{customers:,}")
     out.print(counts)
     say(f"Ledger {without_password(settings.ledger)}, shard {settings.shard}")
     say(f"Size and root: {head.size}:{head.root.hex()}")

@@ -11,7 +11,7 @@ from heapq import heappop, heappush, nsmallest
 from policyengine.domain.timers import Timer
 
 PAGE = 1_000  # timers read at a time
-_MOST = 8 * PAGE  # timers at hand after a commit
+MOST = 8 * PAGE  # timers at hand after a commit
 _Key = tuple[int, str, str]
 
 
@@ -85,8 +85,8 @@ class PendingTimers:
             if timer is not None and not self._is_near(timer):
                 del self._held[customer, timer_id]
         self._far = []
-        if len(self._near) > _MOST:
-            kept = nsmallest(_MOST // 2, self._held.values())
+        if len(self._near) > MOST:
+            kept = nsmallest(MOST // 2, self._held.values())
             self._complete = self._complete and len(kept) == len(self._held)
             self._bound = kept[-1] if kept else self._bound
             self._held = {(timer.customer, timer.id): timer for timer in kept}
