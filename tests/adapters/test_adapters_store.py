@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
@@ -17,7 +18,9 @@ from sqlalchemy import create_engine
 from policyengine.adapters import database, tables
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.errors import LedgerError, PolicyEngineError, UsageError
-from tests.ledger.ledgers import Writer, event_and_decision, write_small
+from policyengine.ledger.entries import event_key, policy_set_body
+from policyengine.ledger.verify import verify
+from tests.ledger.ledgers import Writer, event_and_decision, event_body, write_small
 
 
 def open_at(path: Path, *, read_only: bool = False) -> SqlLedgerStore:
@@ -108,6 +111,64 @@ class TestSchema:
         with closing(sqlite3.connect(tmp_path / "l.db")) as connection:
             plan = connection.execute(f"EXPLAIN QUERY PLAN {query}", ("a", "b")).fetchall()
         assert any(index in row[3] for row in plan)
+
+
+class TestMigration:
+    """Revision 0002: what a shard remembers besides states; events of the world are nobody's."""
+
+    def old(self, path: Path) -> None:
+        """The small ledger as the first revision kept it, with an event of the world and its subject."""
+        catalogue = {
+            "events/crisis.declared": {"x-scope": "world"},
+            "events/t": {},
+            "entities/t": {"x-scope": "world"},
+        }
+        crisis = {"id": "w-1", "source": "urn:w", "subject": "covid", "type": "crisis.declared"}
+        with closing(open_at(path)) as store:
+            writer = Writer(store, "world")
+            policies = policy_set_body([], catalogue)
+            body = event_body(crisis, event_key("urn:w", "w-1"))
+            decided = event_and_decision(1, "c", str(policies.ref))
+            writer.write([(0, policies), (1, body), *((2, one) for one in decided)], 2)
+        write_small(path)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            for table in ("timer", "place", "ranking", "queue"):
+                connection.execute(f"DROP TABLE {table}")
+            connection.execute("DROP INDEX entry_world")
+            connection.execute("UPDATE alembic_version SET version_num = '0001'")
+
+    def test_the_first_revision_is_what_the_test_takes_it_for(self, tmp_path: Path) -> None:
+        self.old(tmp_path / "l.db")
+        engine = create_engine(f"sqlite:///{tmp_path / 'first.db'}")
+        with engine.begin() as connection:
+            config = database._alembic_config()
+            config.attributes["connection"] = connection
+            command.upgrade(config, "0001")
+        engine.dispose()
+        assert columns_of(tmp_path / "l.db") == columns_of(tmp_path / "first.db")
+
+    def test_a_reader_leaves_an_older_ledger_alone_and_says_what_helps(self, tmp_path: Path) -> None:
+        self.old(tmp_path / "l.db")
+        assert refusal(tmp_path / "l.db", read_only=True).code == "PE704"
+
+    def test_an_older_ledger_is_brought_up_to_date_and_goes_on(self, tmp_path: Path) -> None:
+        self.old(tmp_path / "l.db")
+        with closing(open_at(tmp_path / "l.db")) as store:
+            assert list(verify(store)) == []
+            assert [entry.customer for entry in store.entries("world")] == [None, None, "c", "c"]
+            assert [entry.customer for entry in store.entries("guests")] == [None, "guest", "guest"]
+            assert store.timer_count("world") == 0
+            assert store.claim("members").epoch == 2
+        open_at(tmp_path / "new.db").close()
+        assert columns_of(tmp_path / "l.db") == columns_of(tmp_path / "new.db")
+
+    def test_the_event_whose_customer_was_left_is_named(self, tmp_path: Path) -> None:
+        self.old(tmp_path / "l.db")
+        open_at(tmp_path / "l.db").close()
+        with closing(sqlite3.connect(tmp_path / "l.db")) as connection, connection:
+            connection.execute("UPDATE entry SET customer = 'covid' WHERE shard = 'world' AND seq = 1")
+        with closing(open_at(tmp_path / "l.db", read_only=True)) as store:
+            assert [(fault.column, fault.seq) for fault in verify(store)] == [("customer", 1)]
 
 
 def columns_of(path: Path) -> dict[str, list[tuple[object, ...]]]:

@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.domain.events import Rejection
+from policyengine.domain.timers import Timer
 from policyengine.errors import LedgerError, UsageError
-from policyengine.ledger.entries import event_key, rejected_body
+from policyengine.ledger.entries import event_body, event_key, rejected_body
 from policyengine.ledger.merkle import EMPTY_ROOT, Tree
-from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Seen
+from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Place, Seen
 from policyengine.ledger.verify import verify
 from policyengine.service.ports import DEAD_LETTERS, DECISIONS, LedgerStore
 from tests.ledger.ledgers import POLICIES, SOURCE, Writer, event_and_decision
@@ -143,6 +144,93 @@ class TestStore:
             ("ann", "last", b'{"last":"e-1"}'),
             ("bob", "last", b'{"last":"e-2"}'),
         ]
+
+
+def timer(due: int, customer: str, timer_id: str = "t", **data: str) -> Timer:
+    return Timer(due, customer, timer_id, "offer.expired", data)
+
+
+def remembered(store: SqlLedgerStore, writer: Writer, **changes: Any) -> None:
+    """One more batch of the writer's, with these changes."""
+    writer.head = store.commit(writer.shard, replace(writer.batch([], 30), **changes), writer.head)
+
+
+class TestMemory:
+    """Names are ordered by their UTF-8 bytes: U+FFEE before U+1F600, though its UTF-16 units are larger."""
+
+    NAMES = ("Z", "a", "\uffee", "\U0001f600")
+
+    def test_timers_come_by_due_time_customer_and_id_page_by_page(self, store: SqlLedgerStore) -> None:
+        writer = written(store)
+        wanted = [timer(-5, "z"), *(timer(7, name) for name in self.NAMES), timer(7, "\U0001f600", "u")]
+        remembered(store, writer, timers={(one.customer, one.id): one for one in reversed(wanted)})
+        assert store.timers("members", None, 10) == wanted
+        pages = [store.timers("members", after, 2) for after in (None, wanted[1], wanted[3], wanted[5])]
+        assert pages == [wanted[:2], wanted[2:4], wanted[4:], []]
+        assert store.timers("guests", None, 10) == []
+        assert (store.timer_count("members"), store.timer_count("guests")) == (6, 0)
+
+    def test_a_timer_is_replaced_and_dropped(self, store: SqlLedgerStore) -> None:
+        writer = written(store)
+        remembered(store, writer, timers={("a", "t"): timer(1, "a"), ("b", "t"): timer(2, "b")})
+        remembered(
+            store, writer, timers={("a", "t"): timer(9, "a", offer="o"), ("b", "t"): None, ("c", "t"): None}
+        )
+        assert store.timers("members", None, 10) == [timer(9, "a", offer="o")]
+        assert store.timers_of("members", "a") == [timer(9, "a", offer="o")]
+        assert store.timers_of("members", "b") == []
+        assert list(store.timer_rows("members")) == [("a", "t", 9, "offer.expired", b'{"offer":"o"}')]
+
+    def test_customers_are_found_by_keys_with_their_rank(self, store: SqlLedgerStore) -> None:
+        writer = written(store)
+        there = [Place("IL", "a", "booking/1"), Place("IL", "a", "booking/2"), Place("IT", "b", "customer/b")]
+        remembered(store, writer, places=dict.fromkeys(there, True), ranks={"b": 1})
+        assert store.found("members", ["IL", "IT"]) == {"a": None, "b": 1}
+        assert store.found("members", ["FR"]) == {}
+        assert store.places_of("members", "IL", ["a", "b"]) == set(there[:2])
+        assert store.ranks("members", ["a", "b"]) == {"b": 1}
+        remembered(store, writer, places={there[0]: False, there[2]: False}, ranks={"b": None, "a": 0})
+        assert store.found("members", ["IL", "IT"]) == {"a": 0}
+        assert list(store.place_rows("members")) == [there[1]]
+        assert list(store.rank_rows("members")) == [("a", 0)]
+        remembered(store, writer, places={there[1]: True}, ranks={"a": 2})  # there already
+        assert store.found("members", ["IL"]) == {"a": 2}
+
+    def test_a_jobs_list_is_read_by_slices_until_it_is_finished(self, store: SqlLedgerStore) -> None:
+        writer = written(store)
+        remembered(store, writer, queues={1: self.NAMES, 2: ("b",)})
+        assert store.queued("members", 1, 1, 2) == ["a", "\uffee"]
+        assert store.queued("members", 1, 3, 2) == ["\U0001f600"]
+        remembered(store, writer, queues={1: None})
+        assert store.queued("members", 1, 0, 9) == []
+        assert list(store.queue_rows("members")) == [(2, 0, "b")]
+
+    def test_all_rows_come_in_the_order_of_utf8(self, store: SqlLedgerStore) -> None:
+        writer = written(store)
+        states = {name: {name: b"{}"} for name in reversed(self.NAMES)}
+        places = {Place("k", name, "p"): True for name in reversed(self.NAMES)}
+        timers = {(name, "t"): timer(1, name) for name in reversed(self.NAMES)}
+        ranks = dict.fromkeys(reversed(self.NAMES), 1)
+        remembered(store, writer, states=states, places=places, timers=timers, ranks=ranks)
+        wanted = list(self.NAMES)
+        assert [row[0] for row in store.state_rows("members") if row[2] == b"{}"] == wanted
+        assert [row.customer for row in store.place_rows("members")] == wanted
+        assert [row[0] for row in store.timer_rows("members")] == wanted
+        assert [row[0] for row in store.rank_rows("members")] == wanted
+
+    def test_what_customers_did_and_what_the_engine_told_the_world_is_found(
+        self, store: SqlLedgerStore
+    ) -> None:
+        writer = written(store)
+        key = event_key("urn:policyengine", "tick")
+        tick = event_body(b'{"id":"tick"}', None, key, internal=True)
+        own = event_body(b'{"id":"due"}', "ann", event_key("urn:policyengine", "due"), internal=True)
+        told = event_body(b'{"id":"w"}', None, event_key("urn:w", "w"))
+        writer.write([(40, tick), (40, own), (40, told), (50, tick)], 50)
+        assert [customer for customer, _ in store.customer_events("members")] == ["ann", "bob"]
+        assert [entry.seq for entry in store.internal_world_events("members", key.hex())] == [6, 9]
+        assert [entry.seq for entry in store.of_customer("members", "ann")] == [1, 2, 7]
+        assert [entry.seq for entry in store.history("ann")] == [1, 2, 7]
 
 
 class TestCompareAndSet:

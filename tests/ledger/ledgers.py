@@ -67,9 +67,7 @@ class Writer:
         states: dict[str, dict[str, bytes]] = {}
         for entry in entries:
             tree.append(entry.leaf)
-            if entry.kind == "event":
-                assert entry.ref is not None
-                assert entry.customer is not None
+            if entry.kind == "event" and entry.ref is not None and entry.customer is not None:
                 document = entry.document()["event"]
                 seen[bytes.fromhex(entry.ref)] = Seen(content_digest(document), entry.seq)
                 states[entry.customer] = {"last": canonical({"last": document["id"]})}
