@@ -12,6 +12,7 @@ from datetime import date
 from typing import Any
 
 from policyengine.domain.catalogue import Catalogue, Scope
+from policyengine.domain.kept import NOTICE, RELEASING
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy import Offer, Policy, Rule
 from policyengine.domain.remedies import RemedySpec, expression_fields
@@ -84,6 +85,9 @@ def _rule_set(rules: tuple[CompiledRule, ...], catalogue: Catalogue, digest: str
                 decided.setdefault(event_type, set()).add(rule.entity)
             if catalogue.events[event_type].scope is Scope.WORLD:
                 reached.setdefault(event_type, set()).add(rule.entity or CUSTOMER)
+    for event_type in RELEASING & catalogue.events.keys():
+        if catalogue.events[event_type].scope is Scope.WORLD and NOTICE in catalogue.entities:
+            reached.setdefault(event_type, set()).add(NOTICE)  # messages wait for it, whatever the rules
     return RuleSet(
         digest,
         catalogue,

@@ -109,7 +109,7 @@ def decide_entity(
     """One decision; ``granted`` is what the event's rules gave to others, for caps per event."""
     facts, choices = ruleset.facts.surround(state, world, event, ref, ruleset.read_types[event.type])
     if choices:
-        claims = _claims_in_turn(ruleset, event, ref, own, facts, choices)
+        claims = _claims_in_turn(ruleset, event, ref, own, (facts, choices))
     else:
         found = candidates(ruleset, event, ref, own, facts)
         claims = [claim for number in found if (claim := _claim(ruleset.rules[number], facts)) is not None]
@@ -130,7 +130,7 @@ def _claim(rule: CompiledRule, facts: Facts) -> Claim | None:
 
 
 def _claims_in_turn(
-    ruleset: RuleSet, event: Event, ref: Ref | None, own: Ref | None, facts: Facts, choices: Choices
+    ruleset: RuleSet, event: Event, ref: Ref | None, own: Ref | None, around: tuple[Facts, Choices]
 ) -> list[Claim]:
     """The claims where several crises or restrictions hold at once: a rule sees one of each at a time.
 
@@ -139,7 +139,7 @@ def _claims_in_turn(
     """
     found: dict[int, Claim] = {}
     for types in ruleset.mixtures[event.type]:
-        for seen in ways(facts, choices, types):
+        for seen in ways(*around, types):
             for number in candidates(ruleset, event, ref, own, seen):
                 known = found.get(number)
                 if ruleset.varies[number] != types or (known is not None and known.verdict is _APPLIED):
@@ -309,6 +309,22 @@ def decision_of(
     claims: Sequence[Claim],
 ) -> Decision:
     """The decision on an entity: what the claims that stand give, what is settled, and what comes of it."""
+    decision = assembled(ruleset, state, world, event, ref, claims=claims)
+    if decision.remedies or any(claim.stands for claim in claims):
+        decision = decision._replace(timers=timers(ruleset, decision, claims))
+    return answered(ruleset, event, decision)
+
+
+def assembled(
+    ruleset: RuleSet,
+    state: CustomerState,
+    world: World,
+    event: Event,
+    ref: Ref | None,
+    *,
+    claims: Sequence[Claim],
+) -> Decision:
+    """The decision without the timers that come of it, which go by its id."""
     live: list[Claim] = []
     shadow: list[Claim] = []
     for claim in claims:
@@ -323,7 +339,7 @@ def decision_of(
     messages, held = spoken(ruleset, live, world, event)  # before the traces, which say what was left out
     # an event of the world is decided for many: the customer tells those decisions apart
     of_world = ruleset.catalogue.events[event.type].scope is Scope.WORLD
-    decision = Decision(
+    return Decision(
         decision_id(event.source, event.id, ref, *((state.customer,) if of_world else ())),
         event.source,
         event.id,
@@ -343,9 +359,6 @@ def decision_of(
         settles=given.settles,
         held=held,
     )
-    if remedies or live:
-        decision = decision._replace(timers=timers(ruleset, decision, live))
-    return answered(ruleset, event, decision)
 
 
 def _outcome(remedies: Sequence[Remedy], offers: Sequence[Offered], denials: Sequence[Denied]) -> Outcome:

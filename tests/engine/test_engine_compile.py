@@ -283,11 +283,11 @@ class TestAnchors:
         (finding,) = findings(tmp_path, text + rule)  # booking.cancelled has no starts_on
         assert finding.startswith("0.yaml:6:35: PE031 unknown attribute `event.starts_on`")
 
-    def test_a_world_event_decides_nothing(self, tmp_path: Path) -> None:
+    def test_an_event_of_the_world_without_a_place_reaches_nobody(self, tmp_path: Path) -> None:
         given = catalogue()
         known = given.events["policy.asked"]
-        declared = replace(known, name="crisis.declared", scope=type(known.scope)("world"))
-        world = replace(given, events={**given.events, "crisis.declared": declared})
-        text = changed(("on: booking.cancelled", "on: crisis.declared"))
+        ticked = replace(known, name="moon.rose", scope=type(known.scope)("world"))
+        world = replace(given, events={**given.events, "moon.rose": ticked})
+        text = changed(("on: booking.cancelled", "on: moon.rose"))
         (finding,) = findings(tmp_path, text, with_catalogue=world)
-        assert finding.startswith("0.yaml:9:9: PE036 `crisis.declared` is a world event")
+        assert finding == "0.yaml:9:9: PE038 `moon.rose` reaches no customer"
