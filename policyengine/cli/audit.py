@@ -35,7 +35,8 @@ _NO_EXPECTATION = "`{}` is not SIZE:ROOT, as `run` and `verify` print it"
 
 
 @contextmanager
-def _reading(ledger: str | None) -> Iterator[SqlLedgerStore]:
+def reading(ledger: str | None) -> Iterator[SqlLedgerStore]:
+    """The ledger that an option or the settings name, to be read."""
     store = open_ledger(settings_with(ledger=ledger).ledger, read_only=True)
     try:
         yield store
@@ -60,7 +61,7 @@ def verify(
     """
     settings = settings_with(ledger=ledger)
     try:
-        with _reading(settings.ledger) as store:
+        with reading(settings.ledger) as store:
             noted = _expected(expect, store.shards() or [settings.shard])
             with progress("verifying", _size(store)) as advance:
                 result = verify_ledger(store, noted, progress=advance)
@@ -140,7 +141,7 @@ def replay(
     if rules is not None:
         _replay_otherwise(ledger, policy_set_of(rules, settings_with(schemas=schemas).schemas), form)
         return
-    with _reading(ledger) as store:
+    with reading(ledger) as store:
         total = sum(store.head(shard).size for shard in store.shards())
         different: list[Difference] = []
         with progress("replaying", total) as advance:
@@ -210,7 +211,7 @@ def _short(value: Any) -> str:
 
 
 def _replay_otherwise(ledger: str | None, policy_set: PolicySet, form: Format) -> None:
-    with _reading(ledger) as store:
+    with reading(ledger) as store:
         total = sum(store.head(shard).size for shard in store.shards())
         with progress("deciding again", total) as advance:
             reports = {
@@ -254,7 +255,7 @@ def explain(
 
     Shows each condition with the value that it saw, and why each other rule did not apply.
     """
-    with _reading(ledger) as store:
+    with reading(ledger) as store:
         entry = find_decision(store, decision_id)
         was = situation(store, entry)
         others = why_not(was.policy_set.ruleset, was.state, NO_WORLD, was.event, was.entity)

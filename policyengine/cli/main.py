@@ -13,7 +13,7 @@ import typer
 
 from policyengine import __version__
 from policyengine.bootstrap import configure_logging, read_settings
-from policyengine.cli import audit, demo, owner, stream
+from policyengine.cli import audit, conduct, demo, owner, simulate_stream, stream
 from policyengine.cli.output import FINDINGS, INTERRUPTED, USAGE, reader_is_gone
 from policyengine.errors import FindingsError, PolicyEngineError, UsageError
 
@@ -53,10 +53,13 @@ for command in (
     audit.verify,
     audit.replay,
     audit.explain,
+    conduct.gaps,
+    conduct.asked,
     owner.check,
     owner.test,
     owner.catalog,
     owner.config,
+    simulate_stream.simulate_stream,
     demo.demo,
 ):
     app.command()(command)

@@ -11,7 +11,7 @@ from policyengine.errors import LedgerError, UsageError
 from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import LedgerStore
-from policyengine.service.replay import Recorded, digest_of, revalidate
+from policyengine.service.recorded import Recorded, digest_of, revalidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,14 +36,15 @@ def find_decision(store: LedgerStore, decision_id: str) -> Entry:
     return found[0]
 
 
-def situation(store: LedgerStore, entry: Entry) -> Situation:
+def situation(store: LedgerStore, entry: Entry, recorded: Recorded | None = None) -> Situation:
     """Fold the customer's events and decisions up to the one in question.
 
-    What the same event brought about besides is left out: its decisions were made on one state.
+    What the same event brought about besides is left out: its decisions were made on one state. Whoever
+    asks for many hands in what is ``recorded``, so that a policy set is compiled once.
     """
     document = entry.document()
     decided = None if document["entity"] is None else Ref(**document["entity"])
-    recorded = Recorded(store)
+    recorded = Recorded(store) if recorded is None else recorded
     state = CustomerState(document["customer"])
     event: Event | None = None
     for past in store.history(document["customer"]):

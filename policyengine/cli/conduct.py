@@ -1,0 +1,170 @@
+"""`gaps`, `consistency`, `due`, `timeline` and `asked`: how customers are treated."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, time
+from typing import Annotated, Any
+
+import typer
+
+from policyengine.adapters.store import SqlLedgerStore
+from policyengine.bootstrap import policy_set_of
+from policyengine.cli.audit import reading
+from policyengine.cli.options import (
+    FormatOption,
+    LedgerOption,
+    RulesOption,
+    SchemasOption,
+    rules_of,
+    settings_with,
+)
+from policyengine.cli.output import Format, out, print_json, progress, say, table
+from policyengine.domain.calendar import time_zone
+from policyengine.domain.values import Json
+from policyengine.engine.answers import answer_to
+from policyengine.errors import UsageError
+from policyengine.service.gaps import DIMENSIONS, Gaps, Group, find_gaps
+from policyengine.service.published import Period
+
+_SHOWN = 40  # rows of a table
+
+
+def _day(text: str | None) -> date | None:
+    if text is None:
+        return None
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        message = f"`{text}` is no date; write it as 2020-03-31"
+        raise UsageError(message) from error
+
+
+def _size(store: SqlLedgerStore) -> int:
+    return sum(store.head(shard).size for shard in store.shards())
+
+
+def gaps(
+    ledger: LedgerOption = None,
+    since: Annotated[str | None, typer.Option("--since", help="First day of the events, in UTC.")] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", help="First day that is no longer looked at.")
+    ] = None,
+    by: Annotated[str, typer.Option("--by", help="Count by these.")] = ",".join(DIMENSIONS),
+    examine: Annotated[
+        int,
+        typer.Option(
+            "--examine", min=0, help="Examples of each group of which it is found out why no rule fitted."
+        ),
+    ] = 20,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Count the events and complaints on which no policy applied, and the signals that were raised.
+
+    The largest groups first, with the commonest reason why rules did not apply.
+
+    Example: `policyengine gaps --since 2020-03-01 --until 2020-07-01 --by type,reason`
+    """
+    names = [name.strip() for name in by.split(",") if name.strip()]
+    unknown = [name for name in names if name not in DIMENSIONS]
+    if unknown or not names:
+        message = f"--by takes {', '.join(DIMENSIONS)}, joined by commas, not `{by}`"
+        raise UsageError(message)
+    period = Period(_day(since), _day(until))
+    with reading(ledger) as store, progress("reading", _size(store)) as advance:
+        found = find_gaps(store, by=names, period=period, examine=examine, progress=advance)
+    if form is Format.JSON:
+        print_json(found.to_json())
+    else:
+        _show_gaps(found)
+
+
+def _show_gaps(found: Gaps) -> None:
+    largest = found.largest()
+    total = sum(group.events for group in largest)
+    say(f"no policy applied to {total:,} of {found.events:,} events")
+    figures = ("events", "no rule", "lost", "error")
+    made = table("Where no policy applied", *found.by, *figures, "commonest reason", right=figures)
+    for group in largest[:_SHOWN]:
+        counts = (group.events, group.no_rule, group.lost, group.error)
+        made.add_row(*group.key, *(f"{count:,}" for count in counts), _commonest(group))
+    if made.row_count:
+        out.print(made)
+    if len(largest) > _SHOWN:
+        say(f"and {len(largest) - _SHOWN:,} smaller groups; --format json has them all")
+    signals = table("Signals", "signal", "value", "policy", "region", "count", right=("count",))
+    for (name, value, policy, region), count in found.heard():
+        signals.add_row(name, value, policy, region, f"{count:,}")
+    if signals.row_count:
+        out.print(signals)
+    silent = table(
+        "Versions in force under which nothing was decided",
+        "policy",
+        "version",
+        "considered",
+        right=("version", "considered"),
+    )
+    for key in found.silent():
+        silent.add_row(key[0], str(key[1]), f"{found.considered[key]:,}")
+    if silent.row_count:
+        out.print(silent)
+
+
+def _commonest(group: Group) -> str:
+    if not group.because:
+        return ""
+    ((policy, rule, because), count) = group.because.most_common(1)[0]
+    return f"{policy}, {rule}: {because} ({count:,} x)"
+
+
+def asked(
+    policy: Annotated[
+        str, typer.Argument(help="Name of the policy, such as airline/eu261.", metavar="POLICY")
+    ],
+    on: Annotated[str, typer.Option("--on", help="The day for which somebody asks.")],
+    rules: RulesOption = None,
+    schemas: SchemasOption = None,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Say which version of a policy governs on a day, and what it gives: as a customer is answered.
+
+    Example: `policyengine asked airline/points-kept --on 2020-04-01 --rules rules`
+    """
+    day = _day(on)
+    settings = settings_with(rules=rules, schemas=schemas)
+    policy_set = policy_set_of(rules_of(settings), settings.schemas)
+    answer, words = answer_to(policy_set.ruleset, policy, day or date.min)
+    if not answer["known"]:
+        message = f"no policy `{policy}`; {answer.get('hint', 'see the folder of rules')}"
+        raise UsageError(message)
+    if form is Format.JSON:
+        print_json({"answer": answer, "messages": words})
+        return
+    for text in words.values():
+        say(text)
+    _show_answer(answer)
+
+
+def _show_answer(answer: dict[str, Json]) -> None:
+    version: Any = answer["governs"]
+    if version is None:
+        return
+    window = version["window"]
+    until = f" until before {_civil(window['until'], window['timezone'])}" if window["until"] else ""
+    start = _civil(window["from"], window["timezone"])
+    say(f"  In force from {start}{until}, by {window['by']} ({window['timezone']}); {version['basis']}")
+    for cited in version["cites"]:
+        say(f"  {cited}")
+    for rule in version["rules"]:
+        what = [*rule["grants"], *([f"denied: {rule['denies']}"] if rule["denies"] else [])]
+        what += [f"{one['id']} ({', '.join(one['kinds'])})" for one in rule["offers"]]
+        kind = "a choice of " if rule["offers"] else ""
+        say(f"  {rule['rule']}, on {', '.join(rule['on'])}: {kind}{', '.join(what)}")
+
+
+def _civil(moment: str, zone: str) -> str:
+    """A day, or an instant as the clocks of a zone show it; its midnight is the day."""
+    at = datetime.fromisoformat(moment)
+    if at.tzinfo is None:
+        return moment
+    local = at.astimezone(time_zone(zone))
+    return local.date().isoformat() if local.time() == time() else local.isoformat(" ", "minutes")
