@@ -75,13 +75,23 @@ def _geography(catalogue: Catalogue) -> _Geography:
 
 def home(catalogue: Catalogue, state: CustomerState) -> str | None:
     """Where the customer lives: of the regions that are known of them, the smallest."""
+    last = catalogue.memo.get("home")  # asked for again and again while one event is decided
+    if isinstance(last, _Home) and last.state is state:
+        return last.region
     entity = state.entities.get(CUSTOMER, _NONE).get(state.customer)
-    if entity is None:
-        return None
-    geography, values = _geography(catalogue), entity.values
-    known = {str(values[name]) for name in geography.places.get(CUSTOMER, ()) if name in values}
-    found = [(-len(geography.around[code]), code) for code in known if code in geography.around]
-    return min(found)[1] if found else None
+    region = None
+    if entity is not None:
+        geography, values = _geography(catalogue), entity.values
+        known = {str(values[name]) for name in geography.places.get(CUSTOMER, ()) if name in values}
+        found = [(-len(geography.around[code]), code) for code in known if code in geography.around]
+        region = min(found)[1] if found else None
+    catalogue.memo["home"] = _Home(state, region)
+    return region
+
+
+class _Home(NamedTuple):
+    state: CustomerState
+    region: str | None
 
 
 def places(catalogue: Catalogue, world: World, state: CustomerState, ref: Ref | None) -> frozenset[str]:

@@ -13,10 +13,10 @@ from typing import Any, Literal
 
 from jsonschema_rs import Draft202012Validator
 
-from policyengine.domain.catalogue import Attribute, Catalogue, EntityType, EventType, Region, Scope
+from policyengine.domain.catalogue import Catalogue, EntityType, EventType, Region, Scope
 from policyengine.domain.money import MAX_EXACT
-from policyengine.domain.near import did_you_mean
-from policyengine.domain.properties import Refusal, converter, shorten
+from policyengine.domain.properties import shorten
+from policyengine.domain.schema_events import DeclaredEntity, read_event, unknown_entity
 from policyengine.domain.schema_properties import (
     Fault,
     Pointer,
@@ -31,11 +31,9 @@ from policyengine.domain.schema_world import (
     check_regions,
     check_timers,
     read_entity,
-    read_event,
     read_region,
-    read_scope,
 )
-from policyengine.domain.values import Json, Value, ValueType
+from policyengine.domain.values import Json
 from policyengine.errors import CatalogueError, Finding
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -64,21 +62,11 @@ _BASE = frozenset(("$schema", "$id", "$comment", "title", "description", "exampl
 _KEYS: Mapping[Kind, frozenset[str]] = {
     "entities": _BASE | {"x-scope", "x-covers", "x-reach", "x-order"},
     "events": _BASE
-    | {
-        "x-key",
-        "x-set",
-        "x-clear",
-        "x-stamp",
-        "x-scope",
-        "x-must-exist",
-        "x-internal",
-        "x-timer",
-        "required",
-    },
+    | {"x-key", "x-set", "x-clear", "x-stamp", "x-scope", "x-must-exist", "x-internal", "x-timer"}
+    | {"required"},
 }
 _TYPE_NAME = re.compile(r"[a-z][a-z0-9_-]*(?:\.[a-z][a-z0-9_-]*)*", re.ASCII)
 _LONGEST_TYPE = 200
-_EVENT_RESERVED = frozenset(("id", "type", "source", "time"))
 _ENTITY_RESERVED = frozenset(("id",))
 _CEL_RESERVED = (
     "as break const continue else for function if import let loop namespace package return var void while"
@@ -96,16 +84,8 @@ class Source:
 
 
 @dataclass(slots=True)
-class _Entity:
-    """An entity being read: ``declared`` holds the unsound attributes too, to spare later faults."""
-
-    type: EntityType
-    declared: frozenset[str]
-
-
-@dataclass(slots=True)
 class _Reading:
-    entities: dict[str, _Entity] = field(default_factory=dict)
+    entities: dict[str, DeclaredEntity] = field(default_factory=dict)
     events: dict[str, EventType] = field(default_factory=dict)
     regions: dict[str, Region] = field(default_factory=dict)
     documents: dict[str, Json] = field(default_factory=dict)
@@ -172,9 +152,9 @@ def _read_document(reading: _Reading, source: Source) -> None:
             declared = frozenset(mapping(document.get("properties")))
             description = str(document.get("description", ""))
             kind = read_entity(report, document, name, description, attributes)
-            reading.entities[name] = _Entity(kind, declared)
+            reading.entities[name] = DeclaredEntity(kind, declared)
         else:
-            reading.events[name] = _event(report, document, name, reading.entities)
+            reading.events[name] = read_event(report, document, name, reading.entities)
     # a fault below a place that the meta-schema refuses would only repeat it
     reading.faults.extend(
         fault
@@ -261,137 +241,6 @@ def _check_header(report: Report, kind: Kind, document: Mapping[str, Json], name
         report.add(("x-entity",), "PE014", "`x-entity` does not match the title", f"write `{shorten(name)}`")
 
 
-def _event(
-    report: Report, document: Mapping[str, Json], name: str, entities: Mapping[str, _Entity]
-) -> EventType:
-    attributes = read_attributes(report, document, _EVENT_RESERVED)
-    _check_required(report, document)
-    scope = read_scope(report, document)
-    entity, key = document.get("x-entity"), document.get("x-key")
-    owner = entities.get(entity) if isinstance(entity, str) else None
-    more = read_event(report, document, scope, None if owner is None else owner.type)
-    if owner is None:
-        if "x-entity" in document:
-            _unknown_entity(report, ("x-entity",), entity, entities)
-        else:
-            _check_without_entity(report, document)
-        description = str(document.get("description", ""))
-        return EventType(name, description, attributes, scope, internal=more.internal)
-    _check_key(report, document, owner, attributes)
-    _check_shared(report, owner, attributes)
-    return EventType(
-        name,
-        str(document.get("description", "")),
-        attributes,
-        scope,
-        entity=owner.type.name,
-        key=key if isinstance(key, str) else None,
-        sets=_sets(report, document, owner),
-        stamps=tuple(_listed(report, document, "x-stamp", owner)),
-        clears=tuple(_listed(report, document, "x-clear", owner)),
-        must_exist=more.must_exist,
-        internal=more.internal,
-        timers=more.timers,
-    )
-
-
-def _check_required(report: Report, document: Mapping[str, Json]) -> None:
-    known = mapping(document.get("properties"))
-    listed = document.get("required")
-    for place, name in enumerate(listed if isinstance(listed, list) else ()):
-        if isinstance(name, str) and name not in known:
-            message = f"`{shorten(name)}` is required, but no property"
-            report.add(("required", place), "PE012", message, did_you_mean(name, known))
-
-
-def _check_without_entity(report: Report, document: Mapping[str, Json]) -> None:
-    for key, code in (("x-key", "PE016"), ("x-set", "PE017"), ("x-clear", "PE017"), ("x-stamp", "PE017")):
-        if key in document:
-            report.add((key,), code, f"`{key}` has no entity to apply to", "add `x-entity`, or remove it")
-
-
-def _check_key(
-    report: Report, document: Mapping[str, Json], owner: _Entity, attributes: Mapping[str, Attribute]
-) -> None:
-    key = document.get("x-key")
-    if owner.type.name == "customer":
-        if key is not None:
-            report.add(("x-key",), "PE016", "a customer's key is the subject", "remove `x-key`")
-        return
-    if key is None:
-        hint = f"name the property that holds the id of the {owner.type.name}"
-        report.add(("x-entity",), "PE016", "`x-key` is missing", hint)
-        return
-    if not isinstance(key, str) or key not in mapping(document.get("properties")):
-        hint = did_you_mean(str(key), attributes)
-        report.add(("x-key",), "PE016", f"`x-key` names no property: `{shorten(str(key))}`", hint)
-        return
-    attribute = attributes.get(key)
-    if attribute is not None and (attribute.type is not ValueType.TEXT or not attribute.required):
-        hint = "make it a string and list it in `required`"
-        report.add(("x-key",), "PE016", f"the key `{attribute.name}` must be a required string", hint)
-
-
-def _check_shared(report: Report, owner: _Entity, attributes: Mapping[str, Attribute]) -> None:
-    """What the event and the entity both have is written onto the entity: it must fit there."""
-    for name, attribute in attributes.items():
-        own = owner.type.attributes.get(name)
-        if own is None:
-            continue
-        pointer: Pointer = ("properties", name)
-        place = f"`{owner.type.name}.{name}`"
-        if own.type is not attribute.type:
-            message = f"`{name}` is {attribute.type} here, but {place} is {own.type}"
-            report.add(pointer, "PE018", message, "use the same type, or another name")
-        elif own.choices and not (attribute.choices and set(attribute.choices) <= set(own.choices)):
-            message = f"`{name}` may hold values that {place} may not"
-            report.add(pointer, "PE018", message, f"give it an enum of: {', '.join(own.choices)}")
-
-
-def _sets(report: Report, document: Mapping[str, Json], owner: _Entity) -> dict[str, Value]:
-    constants: dict[str, Value] = {}
-    found = document.get("x-set", {})
-    if not isinstance(found, dict):
-        report.add(("x-set",), "PE017", "`x-set` must be an object of attributes and constants")
-    for name, item in mapping(found).items():
-        attribute = _attribute_of(report, ("x-set", name), name, owner)
-        if attribute is None:
-            continue
-        try:
-            constants[name] = converter(attribute)(item)
-        except Refusal as refusal:
-            report.add(("x-set", name), "PE017", f"`{owner.type.name}.{name}` {refusal.reason}")
-    return constants
-
-
-def _listed(report: Report, document: Mapping[str, Json], key: str, owner: _Entity) -> Iterable[str]:
-    """Attributes of the entity that `x-stamp` or `x-clear` lists."""
-    found = document.get(key, [])
-    if not isinstance(found, list):
-        report.add((key,), "PE017", f"`{key}` must be a list of the entity's attributes")
-    for place, name in enumerate(found if isinstance(found, list) else ()):
-        attribute = _attribute_of(report, (key, place), str(name), owner)
-        if attribute is None:
-            continue
-        if key == "x-stamp" and attribute.type is not ValueType.INSTANT:
-            message = f"`{owner.type.name}.{name}` is {attribute.type}, but takes the event's time"
-            report.add((key, place), "PE017", message, 'make it a string of format "date-time"')
-        yield attribute.name
-
-
-def _attribute_of(report: Report, pointer: Pointer, name: str, owner: _Entity) -> Attribute | None:
-    if name not in owner.declared:
-        message = f"`{owner.type.name}` has no attribute `{shorten(name)}`"
-        report.add(pointer, "PE017", message, did_you_mean(name, owner.declared))
-    return owner.type.attributes.get(name)
-
-
-def _unknown_entity(report: Report, pointer: Pointer, name: Json, entities: Iterable[str]) -> None:
-    known = sorted(entities)
-    hint = did_you_mean(str(name), known) or f"known entities: {', '.join(known)}"
-    report.add(pointer, "PE015", f"unknown entity `{shorten(str(name))}`", hint)
-
-
 def _check_references(reading: _Reading, sources: Iterable[Source]) -> None:
     """What may name a thing of any folder is checked when all are read."""
     for source in sources:
@@ -419,10 +268,11 @@ def _check_targets(report: Report, kind: Kind, document: Mapping[str, Json], rea
             continue
         target, pointer = mapping(spec)["x-ref"], ("properties", name, "x-ref")
         if not isinstance(target, str) or target not in reading.entities:
-            _unknown_entity(report, pointer, target, reading.entities)
-        elif owner is not None and (owner.type.scope, reading.entities[target].type.scope) == (
-            Scope.WORLD,
-            Scope.CUSTOMER,
-        ):
+            unknown_entity(report, pointer, target, reading.entities)
+        elif owner is not None and _looks_down(owner.type, reading.entities[target].type):
             message = f"`{own}` is the world's, and cannot refer to a customer's `{target}`"
             report.add(pointer, "PE015", message, "a customer's entity may refer to one of the world")
+
+
+def _looks_down(owner: EntityType, target: EntityType) -> bool:
+    return owner.scope is Scope.WORLD and target.scope is Scope.CUSTOMER

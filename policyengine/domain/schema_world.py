@@ -125,7 +125,7 @@ def _reach(
     return tuple(matchers)
 
 
-class EventOfTheWorld(NamedTuple):
+class OfTheWorld(NamedTuple):
     """What an event's document says beyond what it writes onto its entity."""
 
     must_exist: bool | None
@@ -133,9 +133,9 @@ class EventOfTheWorld(NamedTuple):
     timers: tuple[TimerRule, ...]
 
 
-def read_event(
+def read_world(
     report: Report, document: Mapping[str, Json], scope: Scope, owner: EntityType | None
-) -> EventOfTheWorld:
+) -> OfTheWorld:
     """`x-must-exist`, `x-internal`, `x-timer`, and whether event and entity are of one scope."""
     must_exist = _flag(report, document, "x-must-exist")
     internal = _flag(report, document, "x-internal")
@@ -145,7 +145,7 @@ def read_event(
     for key in ("x-must-exist", "x-timer"):
         if key in document and (owner is None or scope is not Scope.WORLD):
             report.add((key,), "PE017", f"`{key}` is for events of the world that have an entity")
-    return EventOfTheWorld(must_exist, bool(internal), _timers(report, document, owner))
+    return OfTheWorld(must_exist, bool(internal), _timers(report, document, owner))
 
 
 def _timers(report: Report, document: Mapping[str, Json], owner: EntityType | None) -> tuple[TimerRule, ...]:

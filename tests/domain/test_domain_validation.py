@@ -6,7 +6,7 @@ import json
 import re
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from cloudevents.core.formats.json import JSONFormat
@@ -18,9 +18,11 @@ from policyengine.domain import schema
 from policyengine.domain.catalogue import Attribute
 from policyengine.domain.events import Event, Rejection
 from policyengine.domain.money import MAX_EXACT, Money
+from policyengine.domain.regions import chain
 from policyengine.domain.schema import DIALECT, read_catalogue
 from policyengine.domain.validation import CODES, Validator
 from policyengine.domain.values import ValueType, to_json
+from policyengine.domain.world import World, admit_world, evolve_world
 
 DOCS = Path(__file__).parents[2] / "docs" / "events.md"
 PROPERTIES: dict[str, dict[str, Any]] = {
@@ -365,22 +367,42 @@ def test_an_escaped_backslash_before_u0000_is_no_nul() -> None:
 
 
 def test_every_code_is_tested_and_documented() -> None:
-    tested = {row[1] for row in (*LINES, *ENVELOPES, *DATA)} | {"EV007", "EV090"}
-    assert tested == set(CODES)
+    tested = {row[1] for row in (*LINES, *ENVELOPES, *DATA)} | {"EV007"}
+    assert tested == {code for code in CODES if code < "EV090"}  # the others need more than the bytes
     documented = dict(
         re.findall(r"^\| ((?:EV|PE01)\d+) \| (.+) \|$", DOCS.read_text(encoding="utf-8"), re.MULTILINE)
     )
     assert documented == dict(CODES) | dict(schema.CODES)
 
 
-def test_the_example_of_the_docs_is_an_event_and_its_schemas_are_sound() -> None:
-    example, entity, kind = (
-        json.loads(text)
-        for text in re.findall(r"```json\n(.+?)\n```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
-    )
-    assert isinstance(SHIPPED_VALIDATOR.validate(encode(example)), Event)
-    documents = dict(SHIPPED.documents) | {entity["$id"]: entity, kind["$id"]: kind}
-    assert read_catalogue(documents).events["locker.returned"].stamps == ("returned_at",)
+def examples() -> list[Any]:
+    """The JSON of the docs."""
+    found = re.findall(r"```json\n(.+?)\n```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    return [json.loads(text) for text in found]
+
+
+def test_the_events_of_the_docs_are_accepted_by_the_catalogue_and_by_the_world() -> None:
+    world, seen = World(), []
+    for example in examples():
+        if "specversion" in example:
+            happened = SHIPPED_VALIDATOR.validate(encode(example))
+            assert isinstance(happened, Event)
+            assert admit_world(world, happened, SHIPPED) is None
+            world = evolve_world(world, happened, SHIPPED)
+            seen.append(happened.type)
+    assert seen == ["booking.cancelled", "crisis.declared", "crisis.phase_changed", "restriction.imposed"]
+
+
+def test_the_schemas_and_regions_of_the_docs_are_sound_additions() -> None:
+    documents = dict(SHIPPED.documents)
+    for example in examples():
+        if "$id" in example:
+            documents[example["$id"]] = example
+        elif "specversion" not in example:
+            documents["regions"] = {**cast("dict[str, Any]", documents["regions"]), **example}
+    catalogue = read_catalogue(documents)
+    assert catalogue.events["locker.returned"].stamps == ("returned_at",)
+    assert chain(catalogue.regions, "haifa-carmel") == ("haifa-carmel", "haifa-city", "haifa", "IL", "world")
 
 
 # properties of the whole: nothing is raised, nothing is lost
