@@ -47,6 +47,7 @@ class Verdict(StrEnum):
     EXCLUSIVE = "exclusive"
     PRIORITY = "priority"  # a denial of higher priority, or a grant over a denial
     FLOOR = "floor"  # a statutory remedy stands in its place
+    BEFORE = "before"  # a version that reaches back gives no more than was granted before
     ENFORCEMENT = "enforcement"  # outside `enforced`, and the policy withholds
     WINDOW = "window"  # only in why-not: the version was not in force
     EVENT = "event"  # only in why-not: another event type or entity

@@ -10,9 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from policyengine.domain.calendar import LAST_DAY, local_date, local_midnight
-from policyengine.domain.decision import Decision, Held, Remedy
+from policyengine.domain.decision import Decision, Held, Remedy, Settled
 from policyengine.domain.events import Event
-from policyengine.domain.kept import notice_id, offer_id, version_id
+from policyengine.domain.kept import notice_id, offer_id, parts_of, version_id
 from policyengine.domain.state import to_micros
 from policyengine.domain.timers import Timer
 from policyengine.domain.values import Json
@@ -68,14 +68,15 @@ def _waits_until(ruleset: RuleSet, policy: PolicyVersion, world: World, event: E
 def timers(ruleset: RuleSet, decision: Decision, claims: Sequence[Claim]) -> tuple[Timer, ...]:
     """Everything that will happen because of a decision, of the event types that the catalogue has.
 
-    ``claims`` are those that it grants; what it settles brings no claims.
+    ``claims`` are those that it rests on; those that lost and those in shadow leave nothing behind.
     """
     known = ruleset.catalogue.events
+    claims = [claim for claim in claims if claim.stands and not claim.rule.shadow]
     made = list(_follow_ups(decision, claims))
     if decision.offers and OFFER_EXPIRED in known:
         made += _deadlines(ruleset, decision)
     if decision.remedies and REMEDY_ENDED in known:
-        made += _endings(ruleset, decision)
+        made += _endings(ruleset, decision, claims)
     made += _notices(decision)
     return tuple(made)
 
@@ -86,8 +87,8 @@ def _follow_ups(decision: Decision, claims: Sequence[Claim]) -> Iterator[Timer]:
             data = dict(due.data)
             if due.key is not None and decision.entity is not None:
                 data[due.key] = decision.entity.id
-            name = f"{_named(decision, claim.rule.policy.id, claim.rule.id)}/{nth}"
-            yield Timer(due.due, decision.customer, name, due.event, data)
+            rule = offer_id(decision.decision_id, claim.rule.policy.id, claim.rule.id)
+            yield Timer(due.due, decision.customer, f"{rule}/{nth}", due.event, data)
 
 
 def _deadlines(ruleset: RuleSet, decision: Decision) -> Iterator[Timer]:
@@ -104,16 +105,17 @@ def _deadlines(ruleset: RuleSet, decision: Decision) -> Iterator[Timer]:
             yield Timer(due, decision.customer, name, OFFER_EXPIRED, data)
 
 
-def _endings(ruleset: RuleSet, decision: Decision) -> Iterator[Timer]:
-    """The day after a voucher's last, the day on which a freeze is over; `ended<n>` counts by rule."""
-    count: Counter[str] = Counter()
-    for remedy in decision.remedies:
-        last = ends_on(remedy)
-        if last is None:
+def _endings(ruleset: RuleSet, decision: Decision, claims: Sequence[Claim]) -> Iterator[Timer]:
+    """The day after a voucher's last, the day on which a freeze is over."""
+    ids = ending_ids(decision.decision_id, decision.settles, decision.remedies)
+    settled = len(decision.remedies) - sum(len(claim.remedies) for claim in claims)
+    taken_over = [None] * settled + [
+        claim.endings.get(nth) for claim in claims for nth in range(len(claim.remedies))
+    ]
+    for remedy, own, other in zip(decision.remedies, ids, taken_over, strict=True):
+        last, name = ends_on(remedy), other or own
+        if last is None or name is None:
             continue
-        rule = _named(decision, remedy.policy, remedy.rule)
-        name = f"{rule}/ended{count[rule]}"
-        count[rule] += 1
         zone = zone_of(ruleset, remedy.policy, remedy.version)
         over = last + _DAY if remedy.kind == "voucher" and last < LAST_DAY else last
         if over < local_date(decision.time, zone) or last >= LAST_DAY:
@@ -124,9 +126,27 @@ def _endings(ruleset: RuleSet, decision: Decision) -> Iterator[Timer]:
             "version": remedy.version,
             "rule": remedy.rule,
             "remedy": remedy.kind,
-            "ended_on": last.isoformat(),
+            "ended_on": over.isoformat(),
         }
         yield Timer(_midnight(over, zone), decision.customer, name, REMEDY_ENDED, data)
+
+
+def ending_ids(decision_id: str, settles: Sequence[Settled], remedies: Sequence[Remedy]) -> list[str | None]:
+    """The ids of the timers at which remedies end, `<decision>/<policy>/<rule>/ended<n>`; None: it has none.
+
+    The decision is the one that promised it: where an offer is settled, the one that made the offer.
+    """
+    count: Counter[str] = Counter()
+    ids: list[str | None] = []
+    for remedy in remedies:
+        if ends_on(remedy) is None:
+            ids.append(None)
+            continue
+        offers = [one.offer for one in settles if parts_of(one.offer)[1:] == (remedy.policy, remedy.rule)]
+        rule = offers[0] if offers else offer_id(decision_id, remedy.policy, remedy.rule)
+        ids.append(f"{rule}/ended{count[rule]}")
+        count[rule] += 1
+    return ids
 
 
 def ends_on(remedy: Remedy) -> date | None:
@@ -145,10 +165,6 @@ def _notices(decision: Decision) -> Iterator[Timer]:
             "version": held.version,
         }
         yield Timer(to_micros(held.until), decision.customer, name, NOTICE_RELEASED, data)
-
-
-def _named(decision: Decision, policy: str, rule: str) -> str:
-    return f"{decision.decision_id}/{policy}/{rule}"
 
 
 def _midnight(day: date, zone: tzinfo) -> int:

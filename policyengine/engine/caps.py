@@ -109,7 +109,7 @@ class CapLedger:
 
 
 def _grants(records: Sequence[RemedyRecord], offered: AbstractSet[tuple[str, str]]) -> int:
-    """How often something was granted or offered; what is chosen from an offer counted when it was offered."""
+    """How often something was granted or offered; an offer counts when it is made, not when it is settled."""
     named = [((record.decision, record.rule), record.offered) for record in records]
     return len({name for name, is_offer in named if is_offer or name not in offered})
 

@@ -37,6 +37,8 @@ class Claim:
     enforced: bool = True
     message_values: Mapping[str, Value] = field(default_factory=dict)
     follow_ups: list[Due] = field(default_factory=list)
+    told: Sequence[Remedy] = ()  # its remedies as messages tell them, where that is not as they are granted
+    endings: dict[int, str] = field(default_factory=dict)  # by remedy: the timer whose place its own takes
 
     def lose(self, verdict: Verdict, because: str) -> None:
         """It does not stand."""

@@ -32,7 +32,9 @@ def message_fields(claim: Claim) -> dict[str, Value]:
     """The remedies' fields by `kind.field` and by `field`, each where only one remedy has it."""
     values: dict[str, Value] = {}
     fields = [
-        (remedy.kind, name, value) for remedy in claim.remedies for name, value in remedy.values.items()
+        (remedy.kind, name, value)
+        for remedy in claim.told or claim.remedies
+        for name, value in remedy.values.items()
     ]
     names = Counter(written for kind, name, _ in fields for written in (name, f"{kind}.{name}"))
     for kind, name, value in fields:
