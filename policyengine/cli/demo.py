@@ -1,14 +1,12 @@
-"""`demo`: a year of customers' events, decided, told and verified."""
+"""`demo`: a year of a crisis, decided, told and verified. How it is told is cli.demo_story's."""
 
 from __future__ import annotations
 
-from collections import Counter
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.panel import Panel
 
 from policyengine.adapters.files import fingerprint_of, input_name, open_events
 from policyengine.adapters.store import SqlLedgerStore
@@ -20,9 +18,10 @@ from policyengine.bootstrap import (
     read_settings,
     shipped_rules,
 )
+from policyengine.cli.demo_story import tell
 from policyengine.cli.options import FormatOption
-from policyengine.cli.output import UNVERIFIED, Format, out, print_json, progress, say, table
-from policyengine.domain.money import Money
+from policyengine.cli.output import UNVERIFIED, Format, print_json, progress, say
+from policyengine.cli.simulate_stream import SEED, write_stream
 from policyengine.engine.explain import explain
 from policyengine.errors import UsageError
 from policyengine.service.history import find_decision
@@ -39,7 +38,7 @@ def demo(
         "build/demo"
     ),
     customers: Annotated[int, typer.Option("--customers", min=1, help="How many customers.")] = 400,
-    seed: Annotated[int, typer.Option("--seed", help="Another seed tells another year.")] = 2020,
+    seed: Annotated[int, typer.Option("--seed", help="Another seed tells of other customers.")] = SEED,
     form: FormatOption = Format.HUMAN,
 ) -> None:
     """Tell a year of a crisis: make events, decide them into a new ledger, show and verify it."""
@@ -47,11 +46,11 @@ def demo(
         folder.mkdir(parents=True, exist_ok=True)
         for name in _MADE:
             (folder / name).unlink(missing_ok=True)
-        events = folder / "events.jsonl"
-        events.write_bytes(b"".join(line + b"\n" for line in generate(seed, customers, None)))
     except OSError as error:
         message = f"cannot write to {folder}: {error.strerror}"
         raise UsageError(message) from error
+    events = folder / "events.jsonl"
+    write_stream(events, generate(seed, customers, None))
     ledger = f"sqlite:///{folder / 'ledger.db'}"
     store = open_ledger(ledger)
     try:
@@ -85,42 +84,13 @@ def _decide(store: SqlLedgerStore, events: Path) -> Tally:
             start = writer.offset
             tally.add(writer.process(records, partial(fingerprint_of, events)))
             advance(writer.offset - start)
+    for more in writer.work_off():
+        tally.add(more)
     return tally
 
 
 def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verification) -> None:
-    counts = tally.counts
-    out.print(
-        Panel(
-            f"{counts['events']:,} events decided, {counts['duplicates']:,} duplicates recognised, "
-            f"{counts['rejected']:,} rejected with a reason\n"
-            f"{counts['decisions']:,} decisions: {counts['granted']:,} granted, "
-            f"{counts['offered']:,} offered, {counts['denied']:,} denied, "
-            f"{counts['none']:,} where no policy applied",
-            title="A year of a crisis, February 2020 to March 2021",
-            title_align="left",
-        )
-    )
-    made = table(
-        "Who got what, under which policy (~ money that was not charged)",
-        "policy", "people", "remedies", "money",
-        right=("people", "money"),
-    )  # fmt: skip
-    given: Counter[str] = Counter()
-    spared: Counter[str] = Counter()
-    for (policy, version), line in sorted(summary.policies.items()):
-        given.update(line.given)
-        spared.update(line.spared)
-        kinds = "\n".join(f"{kind} {number:,}" for kind, number in sorted(line.remedies.items()))
-        name = f"{policy} v{version}"
-        sums = [*_sums(line.given), *(f"~ {text}" for text in _sums(line.spared))]
-        made.add_row(name, f"{len(line.customers):,}", kinds, "\n".join(sums))
-    out.print(made)
-    money = table("Money by currency", "currency", "given", "not charged", right=("given", "not charged"))
-    for currency in sorted({*given, *spared}):
-        sides = (Money(side[currency], currency).decimal for side in (given, spared))
-        money.add_row(currency, *(f"{side:,}" for side in sides))
-    out.print(money)
+    tell(summary, tally.counts)
     if summary.showcase is not None:
         lines = "\n".join(explain(find_decision(store, summary.showcase).document()))
         say("One decision explained")
@@ -129,10 +99,6 @@ def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verif
         state = "verified" if not verified.faults else f"DOES NOT VERIFY: {len(verified.faults)} faults"
         say(f"\nLedger shard {shard}, {size:,} entries, {state}")
         say(f"Root {root.hex()}")
-
-
-def _sums(money: Counter[str]) -> list[str]:
-    return [f"{Money(minor, currency).decimal:,} {currency}" for currency, minor in sorted(money.items())]
 
 
 def _next(folder: Path, ledger: str, summary: Summary, verified: Verification) -> None:

@@ -14,6 +14,7 @@ from policyengine.service.story_year import (
     closures,
     first_day,
     iso,
+    on,
     performance,
     performance_id,
     put_off,
@@ -21,6 +22,7 @@ from policyengine.service.story_year import (
 )
 
 _ADVANCE = Offer("events/advance-refund", "choose", ("money", "new-date"))
+_BY_LAW = on("2021-01-01")  # from here on the advance is returned without a choice
 _LEAVING = Offer("subscriptions/before-you-leave", "another-solution", ("rest", "smaller", "leave"), 3)
 _SERVICES = {
     "gym": ("pool", "yoga", "pilates", "gym"),
@@ -145,20 +147,22 @@ def celebration(story: Story) -> Telling:
     if story.chance(0.4):
         yield "event_booking.tasting_held", {**key, "tasting_cost": story.money(400, 3_000)}
         story.after(1, 5)
-    if method == "cheque" and story.chance(0.4):
+    cashed = method != "cheque"
+    if not cashed and story.chance(0.4):
         yield "event_booking.cheque_cashed", key
         story.after(1, 5)
-    yield from _feast(story, venue, key, guests, feast)
+        cashed = True
+    yield from _feast(story, venue, key, guests, feast, cashed=cashed)
 
 
-def _feast(story: Story, venue: Site, key: Data, guests: int, feast: int) -> Telling:
+def _feast(story: Story, venue: Site, key: Data, guests: int, feast: int, *, cashed: bool) -> Telling:
     """invariant: cancelled because of a restriction only on a day on which one forbids so many guests."""
     forbidden = first_day("events", venue.region, range(story.today, feast), guests)
     if forbidden is not None and story.chance(0.85):
         story.wait_for(forbidden)
         because = "restriction" if story.chance(0.85) else "customer"
         yield "event_booking.cancelled", {**key, "cancelled_because": because}
-        if because == "restriction":
+        if because == "restriction" and cashed and story.today < _BY_LAW:
             yield from answer(story, Ref("event_booking", key["event_booking_id"]), _ADVANCE)
         yield from complains(story, "refund", 0.2)
     elif story.chance(0.5):

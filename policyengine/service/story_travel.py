@@ -16,10 +16,12 @@ from policyengine.service.story_year import (
     departure,
     flight_id,
     iso,
+    on,
     withdrawn,
 )
 
 _EU = frozenset({"IT", "DE"})
+_LAST_VOUCHER = on("2020-03-08")  # packages booked before it may be exchanged for a voucher
 _PACKAGE = Offer("travel/package-de", "choice", ("money", "voucher", "new-date"))
 _OTHER_WAY = Offer("airline/eu261", "refund-or-other-way", ("refund", "other-way"), 30)
 _FLIGHT: Offer | None = None  # what the shipped policies offer for a withdrawn flight
@@ -72,7 +74,7 @@ def booking(story: Story) -> Telling:
         "price": cash(price, story.home.currency), "paid": cash(price // 4, story.home.currency),
         "change_fee": story.money(40, 250),
     }  # fmt: skip
-    start = story.now + ahead * DAY
+    start, early = story.now + ahead * DAY, story.today < _LAST_VOUCHER
     story.after(3, 20)
     if story.chance(0.4):
         yield "booking.paid", {**key, "paid": cash(price // 2, story.home.currency)}
@@ -80,7 +82,7 @@ def booking(story: Story) -> Telling:
     place = region or country
     if not _closed_to(story, place):
         story.now = max(story.now, start - story.number_between(2, 20) * DAY)
-    yield from _end_of_booking(story, key, place, start, price)
+    yield from _end_of_booking(story, key, place, start, price, package=kind == "package" and early)
 
 
 def _closed_to(story: Story, place: str) -> bool:
@@ -91,7 +93,7 @@ def _closed_to(story: Story, place: str) -> bool:
     )
 
 
-def _end_of_booking(story: Story, key: Data, place: str, start: int, price: int) -> Telling:
+def _end_of_booking(story: Story, key: Data, place: str, start: int, price: int, *, package: bool) -> Telling:
     """invariant: cancelled because of the crisis only while a restriction keeps the traveller away."""
     closed = _closed_to(story, place)
     if closed and story.chance(0.3):
@@ -105,7 +107,7 @@ def _end_of_booking(story: Story, key: Data, place: str, start: int, price: int)
         )
         yield "booking.cancelled", {**key, "cancelled_because": because}
         ref = Ref("booking", key["booking_id"])
-        if because == "crisis" and story.home.country == "DE":
+        if because == "crisis" and story.home.country == "DE" and package:
             yield from answer(story, ref, _PACKAGE)
         if story.chance(0.25):
             story.after(1, 10)
@@ -156,8 +158,9 @@ def _cancelled(story: Story, key: Data, day: int) -> Telling:
     days = story.number_between(0, max(0, day - story.today - 1))
     story.wait_for(day - days)
     why = {"extraordinary": story.chance(0.3)}
-    yield "flight.cancelled", {**key, "informed_days": days, **_other_way(story), **why}
-    if story.home.country in _EU:
+    other = _other_way(story)
+    yield "flight.cancelled", {**key, "informed_days": days, **other, **why}
+    if story.home.country in _EU and other["rerouted"]:
         yield from answer(story, Ref("flight_booking", key["flight_booking_id"]), _OTHER_WAY)
 
 
