@@ -25,23 +25,35 @@ def differences(expectation: Expectation, result: list[Decision] | Rejection) ->
         return [f"the event was rejected: {result.code} {result.reason}"]
     if rejected is not None:
         return [f"expected rejection {rejected}, but the event was accepted"]
-    decisions = [decision for decision in result if _is_about(decision, expectation.entity)]
-    if expectation.entity is not None and not decisions:
-        about = ", ".join(f"{each.entity.type} {each.entity.id}" for each in result if each.entity)
-        kind, key = expectation.entity
-        return [f"expected a decision about {kind} {key}, got {about or 'none about an entity'}"]
+    decisions = [decision for decision in result if _is_about(decision, expectation)]
+    if not decisions and (expectation.entity is not None or expectation.customer is not None):
+        return [_nobody(expectation, result)]
     return list(_compare(expectation.wanted, decisions))
+
+
+def _nobody(expectation: Expectation, result: Sequence[Decision]) -> str:
+    """That nothing was decided about what a case names, and about what it was."""
+    named = [" ".join(expectation.entity)] if expectation.entity is not None else []
+    if expectation.customer is None:
+        got = ", ".join(f"{each.entity.type} {each.entity.id}" for each in result if each.entity)
+    else:
+        named.append(f"customer {expectation.customer}")
+        got = ", ".join(
+            f"{'' if each.entity is None else f'{each.entity.type} {each.entity.id} of '}{each.customer}"
+            for each in result
+        )
+    return f"expected a decision about {' of '.join(named)}, got {got or 'none about an entity'}"
 
 
 def relevant(expectation: Expectation, result: list[Decision]) -> list[Decision]:
     """The decisions that an expectation is about; all of them where it finds none."""
-    return [each for each in result if _is_about(each, expectation.entity)] or result
+    return [each for each in result if _is_about(each, expectation)] or result
 
 
-def _is_about(decision: Decision, entity: tuple[str, str] | None) -> bool:
-    if entity is None:
-        return True
-    return decision.entity is not None and (decision.entity.type, decision.entity.id) == entity
+def _is_about(decision: Decision, expectation: Expectation) -> bool:
+    if expectation.customer not in (None, decision.customer):
+        return False
+    return expectation.entity is None or decision.entity == expectation.entity
 
 
 def _compare(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterator[str]:

@@ -13,7 +13,7 @@ from policyengine.domain.remedies import REMEDY_KINDS
 
 EXPECTATIONS = (
     "outcome", "remedies", "offers", "denials", "rules", "lost", "unknown", "errors", "messages", "not",
-    "shadow", "rejected", "entity", "after",
+    "shadow", "rejected", "entity", "customer", "after",
 )  # fmt: skip
 _ORIGIN = ("kind", "policy", "version", "rule", "basis", "enforced")
 _OFFER = ("policy", "version", "rule", "basis", "alternatives", "default", "deadline", "consent")
@@ -42,12 +42,13 @@ def is_mapping(note: Note, path: Path, raw: Any, keys: tuple[str, ...] | None) -
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What is expected after one event (``after``: its index), of one entity or of all."""
+    """What is expected after one event (``after``: its index), of one entity or customer or of all."""
 
     path: Path
     after: int
     entity: tuple[str, str] | None
     wanted: Mapping[str, Any] = field(default_factory=dict)
+    customer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class ExpectationReader:
             raw = {"outcome": "none"}
         if not self._mapping(path, raw, EXPECTATIONS):
             return
-        wanted = {key: value for key, value in raw.items() if key not in {"entity", "after"}}
+        wanted = {key: value for key, value in raw.items() if key not in {"entity", "customer", "after"}}
         if not wanted:
             self.note(path, "PE072", "a case without expectations", f"keys are {', '.join(EXPECTATIONS)}")
             return
@@ -77,7 +78,8 @@ class ExpectationReader:
         for key in ("unknown", "errors", "messages"):
             self._mapping((*path, key), wanted.get(key, {}), None)
         self._list((*path, "rules"), wanted.get("rules", []))
-        yield Expectation(path, self._after(path, raw), self._entity(path, raw), wanted)
+        customer = None if raw.get("customer") is None else str(raw["customer"])
+        yield Expectation(path, self._after(path, raw), self._entity(path, raw), wanted, customer)
 
     def _after(self, path: Path, raw: Mapping[str, Any]) -> int:
         after = raw.get("after", self.events)

@@ -298,11 +298,10 @@ def decide(
             source = stack.enter_context(open_events(Path(events), 0, b""))
         lines = (record.raw for records in source.batches(1) for record in records)
         for answer in dry_run(policy_set, lines):
-            if isinstance(answer, Rejection):
+            if answer.rejection is not None:
                 rejected += 1
-                typer.echo(f"rejected: {answer.code} {answer.reason}", err=True)
-                continue
-            for decision in answer:
+                typer.echo(f"rejected: {answer.rejection.code} {answer.rejection.reason}", err=True)
+            for decision in (*answer.earlier, *answer.decisions):
                 _show(without_shadow(decision.to_json()), form)
     if rejected:
         raise typer.Exit(FINDINGS)

@@ -17,7 +17,7 @@ from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import LedgerStore
-from policyengine.service.replay import Progress, no_progress
+from policyengine.service.recorded import Progress, no_progress
 from policyengine.service.step import step
 
 EXAMPLES = 10

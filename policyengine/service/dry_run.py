@@ -3,41 +3,99 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Rejection
 from policyengine.domain.policy import Policy
-from policyengine.domain.state import CustomerState
+from policyengine.domain.state import to_micros
 from policyengine.domain.validation import Validator
 from policyengine.domain.values import Value
 from policyengine.domain.world import World
 from policyengine.ledger.entries import content_digest, event_key
-from policyengine.service.pipeline import conflict
+from policyengine.service.agenda import versions
+from policyengine.service.door import conflict, impostor
+from policyengine.service.in_memory import InMemory
+from policyengine.service.machine import TICKED, Happened, Machine, Refused
 from policyengine.service.policy_sets import PolicySet, prepare
-from policyengine.service.step import NO_WORLD, step
+
+
+class Answer(NamedTuple):
+    """What came of one line.
+
+    ``earlier`` are decisions of timers that were due before it; they belong to the time before. Then its
+    own decisions, those of everybody whom it reaches, and those of what it lets happen at once; or why it
+    was rejected.
+    """
+
+    earlier: list[Decision]
+    decisions: list[Decision]
+    rejection: Rejection | None = None
+
+
+class Rehearsal:
+    """A machine over an empty memory, fed line by line. ``clock``: a line `clock.ticked` lets time pass."""
+
+    def __init__(self, policy_set: PolicySet, world: World | None = None, *, clock: bool = False) -> None:
+        reaching_back = any(one.retroactive is not None for one in versions(policy_set.ruleset).values())
+        self.memory = InMemory(world, remember=reaching_back)
+        self.machine = Machine(policy_set.ruleset, self.memory)
+        self.machine.adopt(policy_set.ruleset)
+        self._catalogue = policy_set.catalogue
+        self._validator = Validator(policy_set.catalogue)
+        self._seen: dict[bytes, bytes] = {}
+        self._clock = clock
+
+    def line(self, line: bytes) -> Answer:
+        """Decide a line, and work off every job that it brings about."""
+        event = self._validator.validate(line)
+        if not isinstance(event, Event):
+            return Answer([], [], event)
+        if self._clock and event.type == TICKED:
+            return Answer([], self._pass_to(event))
+        refused = impostor(event, line, self._catalogue)
+        if refused is not None:
+            return Answer([], [], refused)
+        key, digest = event_key(event.source, event.id), content_digest(event.document)
+        known = self._seen.get(key)
+        if known is not None:
+            return Answer([], [], None if known == digest else conflict(event, line))
+        earlier = self._pass_to(event)
+        decisions: list[Decision] = []
+        for one in self.machine.record(event):
+            if isinstance(one, Refused):
+                return Answer(earlier, [], Rejection(one.code, one.reason, line, event.source, event.id))
+            decisions += self._note(one)
+        self._seen[key] = digest
+        return Answer(earlier, [*decisions, *self._jobs()])
+
+    def _pass_to(self, event: Event) -> list[Decision]:
+        """Let time pass until an event, for everybody whom it reaches."""
+        decided = [each for one in self.machine.advance(to_micros(event.time)) for each in self._note(one)]
+        return decided + self._jobs()
+
+    def _jobs(self) -> list[Decision]:
+        decided: list[Decision] = []
+        while not self.machine.idle():
+            for one in self.machine.piece():
+                decided += self._note(one)
+        return decided
+
+    def _note(self, happened: Happened) -> list[Decision]:
+        event = happened.event
+        customer = "" if self.machine.effects.is_of_world(event) else event.subject
+        self.memory.note(event, happened.decisions, customer=customer, internal=happened.internal)
+        return happened.decisions
 
 
 def dry_run(
-    policy_set: PolicySet, lines: Iterable[bytes], world: World = NO_WORLD
-) -> Iterator[list[Decision] | Rejection]:
-    """For each line its decisions, or why it was rejected; a duplicate decides nothing."""
-    validator = Validator(policy_set.catalogue)
-    states: dict[str, CustomerState] = {}
-    seen: dict[bytes, bytes] = {}
+    policy_set: PolicySet, lines: Iterable[bytes], world: World | None = None, *, clock: bool = False
+) -> Iterator[Answer]:
+    """What comes of each line; a duplicate decides nothing."""
+    rehearsal = Rehearsal(policy_set, world, clock=clock)
     for line in lines:
-        event = validator.validate(line)
-        if not isinstance(event, Event):
-            yield event
-            continue
-        key, digest = event_key(event.source, event.id), content_digest(event.document)
-        if key in seen:
-            yield [] if seen[key] == digest else conflict(event, line)
-            continue
-        seen[key] = digest
-        state = states.get(event.subject) or CustomerState(event.subject)
-        states[event.subject], decisions = step(policy_set.ruleset, state, event, world)
-        yield decisions
+        yield rehearsal.line(line)
 
 
 class CaseEngine:
@@ -54,4 +112,5 @@ class CaseEngine:
         key = tuple(sorted((policy.policy, policy.version) for policy in policies))
         if key not in self._prepared:
             self._prepared[key] = prepare(policies, self._catalogue)
-        return list(dry_run(self._prepared[key], events, World(world)))
+        answers = dry_run(self._prepared[key], events, World(given=world), clock=True)
+        return [answer.decisions if answer.rejection is None else answer.rejection for answer in answers]

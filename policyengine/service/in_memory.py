@@ -5,11 +5,12 @@ The ledger's own memory, which outlives the process, is service.stored.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from collections.abc import Set as AbstractSet
 from heapq import heapify, heappop, heappush
-from typing import Any
+from itertools import groupby
 
+from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event
 from policyengine.domain.state import CustomerState
 from policyengine.domain.timers import Timer
@@ -21,7 +22,7 @@ _LAST = 2**63  # the rank of those who have none
 
 
 class InMemory:
-    """A ``Memory`` without a database. ``remember``: keep the past too, as whoever drives it tells it."""
+    """A ``Memory`` without a database. ``remember``: keep the past too, as whoever drives it notes it."""
 
     def __init__(self, world: World | None = None, *, remember: bool = False) -> None:
         self.world = World() if world is None else world
@@ -34,6 +35,7 @@ class InMemory:
         self._found: dict[str, dict[str, set[str]]] = {}  # key → customer → the parts that have it
         self._remember = remember
         self._past: dict[str, list[Past]] = {}
+        self._events: dict[tuple[str, str], Event] = {}  # by source and id
         self._had: dict[str, set[str]] = {}  # event type → customers
 
     def state(self, customer: str) -> CustomerState:
@@ -116,13 +118,24 @@ class InMemory:
 
     # --- the past ---------------------------------------------------------------------------------
 
-    def note(self, customer: str, event: Event, decisions: Sequence[Mapping[str, Any]], *, own: bool) -> None:
-        """Keep what was recorded; ``own``: an event from outside, of the customer's own."""
+    def note(self, event: Event, decisions: Sequence[Decision], *, customer: str, internal: bool) -> None:
+        """Keep what happened, where the past is kept; ``customer``: whose event it is, "" is the world's.
+
+        Decisions for whom a job reaches come with the event that they name.
+        """
         if not self._remember:
             return
-        if own:
+        self._events[event.source, event.id] = event
+        if customer and not internal:
             self._had.setdefault(event.type, set()).add(customer)
-        self._past.setdefault(customer, []).append(Past(event, decisions))
+        if customer:
+            self._past.setdefault(customer, []).append(Past(event, [one.to_json() for one in decisions]))
+            return
+        for (reached, *cause), made in groupby(
+            decisions, lambda one: (one.customer, one.source, one.event_id)
+        ):
+            found = self._events[cause[0], cause[1]]
+            self._past.setdefault(reached, []).append(Past(found, [one.to_json() for one in made]))
 
     def customers_with(self, event_types: AbstractSet[str]) -> list[str]:
         """Whoever had an event from outside of one of these types."""

@@ -6,15 +6,32 @@ a clock, a ledger or a file. What it gives is the same for every use: a run, a d
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+import orjson
+
 from policyengine.domain.decision import Decision
-from policyengine.domain.events import Event
+from policyengine.domain.events import Event, Rejection
+from policyengine.domain.offers import CHOSEN, admit_choice
+from policyengine.domain.state import to_micros
+from policyengine.domain.timers import Timer, internal_event
+from policyengine.domain.validation import Validator
+from policyengine.domain.values import Json
+from policyengine.domain.world import Job, admit_world
+from policyengine.engine.decide import decide
+from policyengine.engine.reach import decide_reached, grants_of
 from policyengine.engine.ruleset import RuleSet
+from policyengine.errors import PolicyEngineError
+from policyengine.service.effects import Effects
 from policyengine.service.memory import Memory
 
 REACH = 64  # customers to a piece of a job, and events from outside between two pieces
+REACHED, TICKED = "customers.reached", "clock.ticked"
+BY_THE_STATE = "EV1"  # the codes of ``Refused`` begin so
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Happened(NamedTuple):
@@ -39,13 +56,35 @@ class Refused(NamedTuple):
 class Machine:
     """What happens in one shard. Whoever drives it records what it yields, in the order it comes.
 
-    The memory is changed as the happenings come out: take them all before anything is committed.
+    The memory is changed as the happenings come out: take them all before anything is committed, and
+    note each (where the memory keeps the past) before the next is asked for.
     """
 
     def __init__(self, ruleset: RuleSet, memory: Memory) -> None:
         """Go on from what is remembered; ``adopt`` is for whoever makes a policy set the one in force."""
-        self.ruleset = ruleset
         self.memory = memory
+        self.effects = Effects(ruleset, memory)
+        self._validator: Validator | None = None
+        self._cause: tuple[int, Event | None] | None = None  # the event of the job with that number
+
+    @property
+    def ruleset(self) -> RuleSet:
+        """The policy set in force."""
+        return self.effects.ruleset
+
+    def adopt(self, ruleset: RuleSet) -> None:
+        """Decide under another policy set from here on: called with every policy set that is recorded.
+
+        Its versions' timers (review, taking effect) are set, those of versions that it lacks are dropped;
+        they fire with the next event or tick whose time has reached them.
+        """
+        self.effects.adopt(ruleset)
+        self._validator = self._cause = None
+
+    def use(self, ruleset: RuleSet) -> None:
+        """Decide under a policy set that was recorded before; no timers are set."""
+        self.effects.use(ruleset)
+        self._validator = self._cause = None
 
     def record(self, event: Event) -> Iterator[Happened | Refused]:
         """One event from outside, which the door has let in.
@@ -53,39 +92,164 @@ class Machine:
         First every timer that is due by its time; then the event, or why it is refused; then timers that
         are due by now because of it; then a piece of a job, when one is due.
         """
-        raise NotImplementedError
+        yield from self.advance(to_micros(event.time))
+        received = self.receive(event)
+        yield received
+        if isinstance(received, Happened):
+            yield from self.settle()
+            if self.owes_piece():
+                yield from self.piece()
+
+    def receive(self, event: Event) -> Happened | Refused:
+        """An event from outside by itself, when every timer before it has fired."""
+        self.effects.pass_to(to_micros(event.time))
+        refused = self.admit(event)
+        if refused is not None:
+            return refused
+        pending = self.memory.world.jobs
+        happened = self.accept(event)
+        if pending:
+            self.effects.count()
+        return happened
+
+    def owes_piece(self) -> bool:
+        """Whether so many events have come that the next customers of a job take their turn."""
+        return self.memory.world.since >= REACH
 
     def advance(self, until: int) -> Iterator[Happened]:
         """Let time pass until then (µs): fire every timer due by it, in timers' order. Never back."""
-        raise NotImplementedError
+        now = self.memory.world.now
+        until = until if now is None else max(now, until)
+        while (due := self.due(until)) is not None:
+            yield self.fire(*due)
+        self.effects.pass_to(until)
 
-    def accept(self, event: Event) -> Happened:
+    def settle(self) -> Iterator[Happened]:
+        """Fire what is due by now already."""
+        now = self.memory.world.now
+        while now is not None and (due := self.due(now)) is not None:
+            yield self.fire(*due)
+
+    def due(self, until: int) -> tuple[Timer, Event] | None:
+        """The first pending timer that is due by then, and its event.
+
+        One whose event the catalogue of a later policy set does not take any more is forgotten.
+        """
+        while (timer := self.memory.next_timer(until)) is not None:
+            event = self.internal(timer.document())
+            if event is not None:
+                return timer, event
+            self.memory.drop_timer(timer.customer, timer.id)
+        return None
+
+    def fire(self, timer: Timer, event: Event) -> Happened:
+        """Let a pending timer's event happen; it is at least that late from then on."""
+        self.effects.pass_to(timer.due)
+        return self.accept(event, internal=True)
+
+    def accept(self, event: Event, *, internal: bool = False) -> Happened:
         """Fold an event in, decide it, set its timers, keep the index, queue its job: no time passes."""
-        raise NotImplementedError
+        effects = self.effects
+        if internal:
+            effects.fired(event)
+        if effects.is_of_world(event):
+            effects.of_world(event)
+            return Happened(event, internal, [])
+        state = effects.of_customer(event)
+        decisions = decide(effects.ruleset, state, self.memory.world, event)
+        for decision in decisions:
+            state = effects.decided(state, decision)
+        self.memory.keep(state)
+        return Happened(event, internal, decisions)
 
     def admit(self, event: Event) -> Refused | None:
         """Why the state does not allow an event from outside, if it does not."""
-        raise NotImplementedError
-
-    def piece(self, customers: int = REACH) -> Iterator[Happened]:
-        """One piece of the first job and what is due because of it; nothing where no job is pending."""
-        raise NotImplementedError
+        if self.effects.is_of_world(event):
+            inadmissible = admit_world(self.memory.world, event, self.effects.catalogue)
+            return None if inadmissible is None else Refused(*inadmissible)
+        if event.type == CHOSEN:
+            refusal = admit_choice(self.memory.state(event.subject), event)
+            return None if refusal is None else Refused(*refusal)
+        return None
 
     def idle(self) -> bool:
         """Whether no job is pending."""
         return not self.memory.world.jobs
+
+    def piece(self, customers: int = REACH) -> Iterator[Happened]:
+        """One piece of the first job and what is due because of it; nothing where no job is pending."""
+        world = self.memory.world
+        if not world.jobs:
+            return
+        job = world.jobs[0]
+        reached = self.memory.queued(job.number, job.done, customers)
+        event = self.internal(_reached(job, len(reached), world.now or 0))
+        if event is None:
+            message = f"the catalogue lacks the event type `{REACHED}`"
+            raise PolicyEngineError(message)
+        decisions: list[Decision] = []
+        granted = Counter(job.granted)
+        for customer in reached:
+            decisions += self._reach(job, customer, granted)
+        self.effects.worked_off(len(reached), granted)
+        yield Happened(event, True, decisions)
+        yield from self.settle()
 
     def tick(self, now: int) -> Iterator[Happened]:
         """A live clock says that it is ``now``: an internal `clock.ticked` and the timers due by then.
 
         Nothing at all where no timer is due, so that idle time leaves no entries.
         """
-        raise NotImplementedError
+        if self.due(now) is None:
+            return
+        self.effects.pass_to(now)
+        instant = _EPOCH + timedelta(microseconds=now)
+        event = self.internal(internal_event(f"clock:{now}", TICKED, instant, "world", {}))
+        if event is not None:
+            yield Happened(event, True, [])
+        yield from self.advance(now)
 
-    def adopt(self, ruleset: RuleSet) -> None:
-        """Decide under another policy set from here on.
+    def internal(self, document: Mapping[str, Json]) -> Event | None:
+        """An event of the engine's own, read as one from outside is; None where its type is not known."""
+        if self._validator is None:
+            self._validator = Validator(self.effects.catalogue)
+        event = self._validator.validate(orjson.dumps(document))
+        return None if isinstance(event, Rejection) else event
 
-        Its versions' timers (review, taking effect) are set, those of versions that it lacks are dropped;
-        they fire with the next event or tick whose time has reached them.
-        """
-        raise NotImplementedError
+    def _reach(self, job: Job, customer: str, granted: Counter[str]) -> list[Decision]:
+        """The decisions of a job for one customer, folded in."""
+        effects, memory = self.effects, self.memory
+        cause = self._event_of(job)
+        if cause is None:
+            return []
+        state = memory.state(customer)
+        decisions = decide_reached(effects.ruleset, state, memory.world, cause, granted)
+        for decision in decisions:
+            state = effects.decided(state, decision)
+            granted.update(grants_of(decision))
+        if decisions:
+            memory.keep(state)
+        return decisions
+
+    def _event_of(self, job: Job) -> Event | None:
+        """The event that a job is for; None where the catalogue in force does not know it."""
+        if self._cause is None or self._cause[0] != job.number:
+            self._cause = job.number, None if job.event is None else self.internal(job.event)
+        return self._cause[1]
+
+
+def _reached(job: Job, customers: int, now: int) -> dict[str, Json]:
+    """The event that tells of a piece of a job."""
+    cause = job.event or {}
+    done = job.done + customers
+    data: dict[str, Json] = {
+        "cause_source": cause.get("source"),
+        "cause_id": cause.get("id"),
+        "cause_type": cause.get("type"),
+        "job": job.number,
+        "customers": customers,
+        "done": done,
+        "total": job.total,
+    }
+    at = _EPOCH + timedelta(microseconds=now)
+    return internal_event(f"{job.number}/{done}", REACHED, at, "world", data)

@@ -1,40 +1,35 @@
-"""Decide again from the ledger alone: the same policies must give the same bytes.
+"""Decide again from the ledger alone: the same policies must give the same bytes, entry by entry.
 
-``replay`` compares; ``refold`` rebuilds the states without deciding. Deciding with another policy
-set is service.counterfactual.
+Every entry is what the machine makes next, or it is a difference. Folding without deciding is
+service.refold; deciding with another policy set is service.counterfactual.
 """
 
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
-import orjson
-
-from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.events import Event, Rejection
-from policyengine.domain.schema import read_catalogue
-from policyengine.domain.state import CustomerState, evolve, evolve_recorded
+from policyengine.domain.state import to_micros
 from policyengine.domain.validation import Validator
-from policyengine.errors import LedgerError
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Entry, Kind, rejected_body
-from policyengine.service.pipeline import CONFLICT
-from policyengine.service.policy_sets import PolicySet, recorded
+from policyengine.service.door import OF_THE_MOMENT, impostor
+from policyengine.service.ledger_memory import LedgerMemory
+from policyengine.service.machine import BY_THE_STATE, REACHED, TICKED, Happened, Machine, Refused
+from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import LedgerStore
-from policyengine.service.step import step
+from policyengine.service.recorded import Progress, Recorded, digest_of, no_progress, validated
 
-Progress = Callable[[int], None]
-
-
-def no_progress(entries: int) -> None:
-    """Show nothing."""
+_EVER = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One entry that comes out otherwise when decided again."""
+    """One entry that comes out otherwise when decided again; no bytes where there is none."""
 
     shard: str
     seq: int
@@ -43,138 +38,206 @@ class Difference:
     replayed: bytes
 
 
-class Recorded:
-    """The policy sets that a ledger holds, compiled when an entry asks for them."""
-
-    def __init__(self, store: LedgerStore) -> None:
-        self._store = store
-        self._sets: dict[str, tuple[PolicySet, Validator]] = {}
-
-    def at(self, digest: str) -> tuple[PolicySet, Validator]:
-        """The policy set of a digest, compiled once."""
-        known = self._sets.get(digest)
-        if known is None:
-            raw = self._store.policy_set(digest)
-            if raw is None:
-                message = f"the ledger names policy set {digest} but does not hold it; run `verify`"
-                raise LedgerError(message, code="PE712")
-            policy_set = recorded(raw)
-            known = policy_set, Validator(policy_set.catalogue)
-            self._sets[digest] = known
-        return known
-
-
-def digest_of(entry: Entry) -> str:
-    """The policy set in force at an entry, by its header; LedgerError PE708 where that is damaged."""
-    return _in_header(entry, "policy_set")
-
-
-def engine_of(entry: Entry) -> str:
-    """The engine that made an entry, by its header; LedgerError PE708 where that is damaged."""
-    return _in_header(entry, "engine")
-
-
-def _in_header(entry: Entry, key: str) -> str:
-    try:
-        return str(orjson.loads(entry.header)[key])
-    except (ValueError, TypeError, KeyError) as error:
-        message = f"the header of entry {entry.seq} of shard `{entry.shard}` is damaged; run `verify`"
-        raise LedgerError(message, code="PE708") from error
-
-
-def revalidate(validator: Validator, entry: Entry) -> Event:
-    """The event of an entry, validated again; LedgerError when it no longer is one."""
-    event = validated(validator, entry)
-    if not isinstance(event, Event):
-        message = f"the event of entry {entry.seq} is refused now: {event.code} {event.reason}; run `verify`"
-        raise LedgerError(message, code="PE712")
-    return event
-
-
-def validated(validator: Validator, entry: Entry) -> Event | Rejection:
-    """The event of an entry, validated again, or why it is none."""
-    return validator.validate(orjson.dumps(entry.document().get("event")))
-
-
 def replay(store: LedgerStore, shard: str, *, progress: Progress = no_progress) -> Iterator[Difference]:
     """Every entry of a shard that comes out otherwise; none when the replay is identical."""
-    engine = Recorded(store)
-    states: dict[str, CustomerState] = {}
-    due: list[bytes] = []  # decisions that the last event must be followed by
-    last = -1
+    again = _Replay(store, shard)
     for entry in store.entries(shard):
         progress(1)
-        if entry.kind == Kind.DECISION:
-            again = due.pop(0) if due else b""
-            if again != entry.body:
-                yield Difference(shard, entry.seq, "decision", entry.body, again)
-            continue
-        yield from _missing(shard, last, due)
-        last = entry.seq
-        if entry.kind == Kind.EVENT:
-            policy_set, validator = engine.at(digest_of(entry))
-            event = validated(validator, entry)
-            if not isinstance(event, Event):
-                yield Difference(shard, entry.seq, "event", entry.body, rejected_body(event).raw)
-                continue
-            state = states.get(event.subject) or CustomerState(event.subject)
-            states[event.subject], decisions = step(policy_set.ruleset, state, event)
-            due.extend(canonical(decision.to_json()) for decision in decisions)
-        elif entry.kind == Kind.REJECTED:
-            yield from _reject_again(engine, entry)
+        yield from again.entry(entry)
+    yield from again.end()
+
+
+class _Replay:
+    """A machine that is driven by entries instead of input, and what it says must come next."""
+
+    def __init__(self, store: LedgerStore, shard: str) -> None:
+        self._shard = shard
+        self._recorded = Recorded(store)
+        self._memory = LedgerMemory(store, shard, self._recorded)
+        self._machine: Machine | None = None
+        self._due: deque[bytes] = deque()  # the decisions that must come next
+        self._last = -1  # the entry that they come from
+        self._open = False  # a tick or a piece goes on, perhaps in another transaction
+        self._reached: int | None = None  # the time, without timers that fired ahead of it
+        self._ahead: list[tuple[int, int, bytes]] = []  # due, sequence and body of those
+
+    def entry(self, entry: Entry) -> Iterator[Difference]:
+        """Compare one entry with what must come."""
+        self._memory.upto = entry.seq
+        match entry.kind:
+            case Kind.DECISION:
+                yield from self._decision(entry)
+            case Kind.INTERNAL:
+                yield from self._internal(entry)
+            case Kind.EVENT:
+                yield from self._event(entry)
+            case Kind.REJECTED:
+                yield from self._rejected(entry)
+            case _:
+                yield from self._policy_set(entry)
+
+    def end(self) -> Iterator[Difference]:
+        """What should have come still, unless whoever wrote was stopped in the middle of it."""
+        yield from self._missing()
+        if not self._open and self._machine is not None and self._reached is not None:
+            yield from self._overdue(self._machine, self._reached)
+
+    def _decision(self, entry: Entry) -> Iterator[Difference]:
+        again = self._due.popleft() if self._due else b""
+        if again != entry.body:
+            yield Difference(self._shard, entry.seq, "decision", entry.body, again)
+
+    def _internal(self, entry: Entry) -> Iterator[Difference]:
+        """One of the engine's own: a timer, a tick of the clock, a piece of a job.
+
+        The event from outside that brings a timer's time stands after it.
+        """
+        yield from self._missing()
+        happened = None
+        event = entry.document().get("event")
+        if type(event) is dict and event.get("type") in (REACHED, TICKED):
+            yield from self._not_there(self._machine_at(entry).settle())
+            happened = self._tick(entry) if event["type"] == TICKED else self._piece(entry, event)
+        elif type(event) is dict:
+            happened = self._timer(entry, event)
+        again = b"" if happened is None else _body(happened)
+        if again != entry.body:
+            yield Difference(self._shard, entry.seq, "internal event", entry.body, again)
+        self._expect(happened)
+        self._last = entry.seq
+
+    def _timer(self, entry: Entry, event: Mapping[str, Any]) -> Happened | None:
+        """The next timer fires; what is pending stays where the entry is none of it."""
+        machine = self._machine_at(entry)
+        due = machine.due(_EVER)
+        if due is None or event.get("id") != due[0].id:
+            return None
+        if self._reached is None or due[0].due > self._reached:
+            self._ahead.append((due[0].due, entry.seq, entry.body))
+        return machine.fire(*due)
+
+    def _piece(self, entry: Entry, event: Mapping[str, Any]) -> Happened | None:
+        data = event.get("data")
+        count = data.get("customers") if type(data) is dict else None
+        if type(count) is not int or count < 1:
+            return None
+        self._open = True
+        return next(self._machine_at(entry).piece(count), None)
+
+    def _tick(self, entry: Entry) -> Happened | None:
+        event = validated(self._in_force(entry)[1], entry)
+        if not isinstance(event, Event):
+            return None
+        now = to_micros(event.time)
+        self._reached = now if self._reached is None else max(now, self._reached)
+        self._open = True
+        return next(self._machine_at(entry).tick(now), None)
+
+    def _event(self, entry: Entry) -> Iterator[Difference]:
+        yield from self._missing()
+        policy_set, validator = self._in_force(entry)
+        event = validated(validator, entry)
+        refused = event if isinstance(event, Rejection) else impostor(event, b"", policy_set.catalogue)
+        if isinstance(event, Event) and refused is None:
+            yield from self._outside(entry, event, b"")
         else:
-            again = engine.at(digest_of(entry))[0].body.raw
-            if again != entry.body:
-                yield Difference(shard, entry.seq, "policy set", entry.body, again)
-    yield from _missing(shard, last, due)
+            body = b"" if refused is None else rejected_body(refused).raw
+            yield Difference(self._shard, entry.seq, "event", entry.body, body)
+        self._last = entry.seq
+
+    def _outside(self, entry: Entry, event: Event, raw: bytes) -> Iterator[Difference]:
+        """An event from outside: nothing may be due before it; then it, or why it is refused."""
+        machine, time = self._machine_at(entry), to_micros(event.time)
+        yield from self._too_early(time)
+        yield from self._overdue(machine, time)
+        self._reached = time if self._reached is None else max(time, self._reached)
+        self._open = False
+        received = machine.receive(event)
+        if isinstance(received, Refused):
+            again = _refused(received, event, raw)
+        else:  # an event is as it was recorded
+            again = entry.body if entry.kind == Kind.EVENT else _body(received)
+            self._expect(received)
+        if again != entry.body:
+            what = "event" if entry.kind == Kind.EVENT else "rejection"
+            yield Difference(self._shard, entry.seq, what, entry.body, again)
+
+    def _rejected(self, entry: Entry) -> Iterator[Difference]:
+        yield from self._missing()
+        document = entry.document()
+        code = document.get("code")
+        if code not in OF_THE_MOMENT:
+            policy_set, validator = self._in_force(entry)
+            try:
+                raw = b64decode(str(document.get("raw")))
+            except ValueError:  # the body was changed
+                raw = b""
+            again = validator.validate(raw)
+            refused = again if isinstance(again, Rejection) else impostor(again, raw, policy_set.catalogue)
+            if isinstance(again, Event) and refused is None and str(code).startswith(BY_THE_STATE):
+                yield from self._outside(entry, again, raw)
+            else:
+                body = b"" if refused is None else rejected_body(refused).raw
+                if body != entry.body:
+                    yield Difference(self._shard, entry.seq, "rejection", entry.body, body)
+        self._last = entry.seq
+
+    def _policy_set(self, entry: Entry) -> Iterator[Difference]:
+        yield from self._missing()
+        again, _ = self._in_force(entry)
+        if again.body.raw != entry.body:
+            yield Difference(self._shard, entry.seq, "policy set", entry.body, again.body.raw)
+        self._machine_at(entry).adopt(again.ruleset)
+        self._last = entry.seq
+
+    # --- what must come -----------------------------------------------------------------------------
+
+    def _expect(self, happened: Happened | None) -> None:
+        """Let its decisions come next."""
+        if happened is not None:
+            self._due.extend(canonical(decision.to_json()) for decision in happened.decisions)
+
+    def _missing(self) -> Iterator[Difference]:
+        """Decisions that were due and did not come."""
+        for body in self._due:
+            yield Difference(self._shard, self._last, "decision missing", b"", body)
+        self._due.clear()
+
+    def _overdue(self, machine: Machine, time: int) -> Iterator[Difference]:
+        """A piece of a job that was owed, and timers that should have fired by then."""
+        if machine.owes_piece():
+            yield from self._not_there(machine.piece())
+        yield from self._not_there(machine.advance(time))
+
+    def _not_there(self, happenings: Iterable[Happened]) -> Iterator[Difference]:
+        for one in happenings:
+            yield Difference(self._shard, self._last, "internal event missing", b"", _body(one))
+            self._expect(one)
+            yield from self._missing()
+
+    def _too_early(self, time: int) -> Iterator[Difference]:
+        """Timers that fired ahead of the time, which no event from outside brought."""
+        for due, seq, body in self._ahead:
+            if due > time:
+                yield Difference(self._shard, seq, "internal event too early", body, b"")
+        self._ahead.clear()
+
+    def _in_force(self, entry: Entry) -> tuple[PolicySet, Validator]:
+        return self._recorded.at(digest_of(entry))
+
+    def _machine_at(self, entry: Entry) -> Machine:
+        """The machine under the policy set in force at an entry."""
+        ruleset = self._in_force(entry)[0].ruleset
+        if self._machine is None:
+            self._machine = Machine(ruleset, self._memory)
+        elif self._machine.ruleset is not ruleset:
+            self._machine.use(ruleset)
+        return self._machine
 
 
-def _missing(shard: str, seq: int, due: list[bytes]) -> Iterator[Difference]:
-    for body in due:
-        yield Difference(shard, seq, "decision missing", b"", body)
-    due.clear()
+def _body(happened: Happened) -> bytes:
+    return canonical({"event": dict(happened.event.document)})
 
 
-def _reject_again(engine: Recorded, entry: Entry) -> Iterator[Difference]:
-    document = entry.document()
-    if document.get("code") == CONFLICT:
-        return  # it was refused for what came before it, not for what it is
-    _, validator = engine.at(digest_of(entry))
-    try:
-        raw = b64decode(str(document.get("raw")))
-    except ValueError:  # the body was changed
-        raw = b""
-    again = validator.validate(raw)
-    body = b"" if isinstance(again, Event) else rejected_body(again).raw
-    if body != entry.body:
-        yield Difference(entry.shard, entry.seq, "rejection", entry.body, body)
-
-
-def refold(store: LedgerStore, shard: str) -> dict[str, CustomerState]:
-    """The states that a shard's events and decisions add up to, without deciding anything."""
-    states: dict[str, CustomerState] = {}
-    catalogues: dict[str, tuple[Catalogue, Validator]] = {}
-    for entry in store.entries(shard):
-        if entry.kind == Kind.EVENT:
-            catalogue, validator = _catalogue(store, catalogues, digest_of(entry))
-            event = revalidate(validator, entry)
-            state = states.get(event.subject) or CustomerState(event.subject)
-            states[event.subject] = evolve(state, event, catalogue)
-        elif entry.kind == Kind.DECISION:
-            document = entry.document()
-            customer = document["customer"]
-            states[customer] = evolve_recorded(states[customer], document)
-    return states
-
-
-def _catalogue(
-    store: LedgerStore, known: dict[str, tuple[Catalogue, Validator]], digest: str
-) -> tuple[Catalogue, Validator]:
-    if digest not in known:
-        raw = store.policy_set(digest)
-        if raw is None:
-            message = f"the ledger names policy set {digest} but does not hold it; run `verify`"
-            raise LedgerError(message, code="PE712")
-        catalogue = read_catalogue(orjson.loads(raw)["catalogue"])
-        known[digest] = catalogue, Validator(catalogue)
-    return known[digest]
+def _refused(refused: Refused, event: Event, raw: bytes) -> bytes:
+    return rejected_body(Rejection(refused.code, refused.reason, raw, event.source, event.id)).raw
