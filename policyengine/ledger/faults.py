@@ -10,7 +10,7 @@ ADDED = "PE803"  # a row is there that belongs to nothing
 ROOT = "PE804"  # a stored root or frontier is not that of the entries
 NOTED = "PE805"  # the ledger is not the one whose size and root were noted
 BOOKKEEPING = "PE806"  # head, checkpoint, outbox or seen do not fit the entries
-STATE = "PE807"  # a stored state is not what the entries fold to
+STATE = "PE807"  # a stored state, timer, place, rank or list is not what the entries fold to
 
 
 @dataclass(frozen=True, slots=True)

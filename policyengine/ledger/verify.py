@@ -1,7 +1,7 @@
 """Recompute a ledger: every hash, root and row that follows from the entries; say exactly what is wrong.
 
 Pure: the rows are handed in by an ``Evidence``. Single entries are examined in ledger.examine; that the
-stored states are what the entries fold to is the service's to recompute, and ``compare_states`` to compare.
+stored states are what the entries fold to is the service's to recompute, and ledger.remembered's to compare.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from policyengine.ledger.bookkeeping import (
 )
 from policyengine.ledger.entries import Entry, Kind
 from policyengine.ledger.examine import Examined, Thread, examine
-from policyengine.ledger.faults import ADDED, CHANGED, NOTED, STATE, Fault, entry_fault, show
+from policyengine.ledger.faults import ADDED, CHANGED, NOTED, Fault, entry_fault, show
 from policyengine.ledger.merkle import Tree
 from policyengine.ledger.records import Checkpoint, Head, Outbox, Root, Seen
 from policyengine.ledger.roots import Roots
@@ -104,23 +104,6 @@ def verify_shard(
         if progress is not None:
             progress(len(page))
     yield from walk.end()
-
-
-def compare_states(
-    shard: str, expected: Mapping[str, Mapping[str, bytes]], stored: Iterable[tuple[str, str, bytes]]
-) -> Iterator[Fault]:
-    """Compare stored states, part by part, with those that the entries fold to."""
-    missing = {(customer, part) for customer, parts in expected.items() for part in parts}
-    for customer, part, body in stored:
-        missing.discard((customer, part))
-        row = f"customer `{customer}`, part `{part}`"
-        wanted = expected.get(customer, {}).get(part)
-        if wanted is None:
-            yield Fault(STATE, shard, "state", "customer or part", row, "no entry makes this part")
-        elif body != wanted:
-            yield Fault(STATE, shard, "state", "body", row, "is not what the entries fold to")
-    for customer, part in sorted(missing):
-        yield Fault(STATE, shard, "state", "", f"customer `{customer}`, part `{part}`", "is missing")
 
 
 class _Walk:

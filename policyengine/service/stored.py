@@ -21,6 +21,7 @@ from policyengine.domain.timers import Timer
 from policyengine.domain.validation import Validator
 from policyengine.errors import LedgerError
 from policyengine.ledger.entries import Entry, Kind, event_key
+from policyengine.service.ledger_memory import cause_in, pasts
 from policyengine.service.memory import Past
 from policyengine.service.pending import PendingTimers
 from policyengine.service.ports import LedgerStore, Place
@@ -280,24 +281,9 @@ class StoredMemory:
 
     def past(self, customer: str) -> Iterator[Past]:
         """Everything that was recorded of a customer, in order."""
-        event: Event | None = None
-        decisions: list[Mapping[str, Any]] = []
         new = (entry for entry in self.entries if entry.customer == customer)
-        for entry in chain(self._store.of_customer(self._shard, customer), new):
-            if entry.kind != Kind.DECISION:
-                if event is not None:
-                    yield Past(event, decisions)
-                event, decisions = self._read(entry), []
-                continue
-            document = entry.document()
-            cause = document["event"]
-            if event is None or (event.source, event.id) != (cause["source"], cause["id"]):
-                if event is not None:
-                    yield Past(event, decisions)
-                event, decisions = self._read(self._cause(cause, entry.seq)), []
-            decisions.append(document)
-        if event is not None:
-            yield Past(event, decisions)
+        entries = chain(self._store.of_customer(self._shard, customer), new)
+        yield from pasts(entries, self._read, self._cause)
 
     def use(self, digest: str, validator: Validator) -> None:
         """This policy set is in force, though it may not be in the store yet."""
@@ -320,9 +306,4 @@ class StoredMemory:
         for entry in reversed(self.entries):
             if entry.ref == key.hex() and entry.kind in (Kind.EVENT, Kind.INTERNAL) and entry.seq < seq:
                 return entry
-        seen = self._store.seen(self._shard, [key]).get(key)
-        if seen is not None:
-            found = self._store.entry(self._shard, seen.seq)
-            if found is not None:
-                return found
-        return [one for one in self._store.internal_world_events(self._shard, key.hex()) if one.seq < seq][-1]
+        return cause_in(self._store, self._shard, cause, seq)

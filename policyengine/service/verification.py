@@ -1,4 +1,4 @@
-"""Verify a whole ledger: hashes and rows by ledger.verify, and the states by folding again."""
+"""Verify a whole ledger: hashes and rows by ledger.verify, and what it remembers by folding again."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from policyengine.domain.state import settle
 from policyengine.ledger.faults import CHANGED, STATE, Fault
-from policyengine.ledger.verify import compare_states, verify
+from policyengine.ledger.remembered import compare
+from policyengine.ledger.verify import verify
+from policyengine.service.memory_rows import rows_of, stored_rows
 from policyengine.service.ports import LedgerStore
-from policyengine.service.replay import Progress, no_progress, refold
+from policyengine.service.recorded import Progress, no_progress
+from policyengine.service.refold import refold
 
 
 class Expected(NamedTuple):
@@ -52,8 +54,8 @@ def verify_ledger(
 ) -> Verification:
     """Recompute everything that a ledger holds.
 
-    The states are compared only where the entries themselves are sound: from changed entries
-    nothing can be folded.
+    What is remembered (states, timers, places, ranks, lists) is compared only where the entries themselves
+    are sound: from changed entries nothing can be folded.
     """
     odd = [
         Fault(CHANGED, "", table, column, f"row {row}", "holds a value of another type")
@@ -65,16 +67,17 @@ def verify_ledger(
     faults = list(verify(store, noted, progress))
     if not faults:
         for shard in store.shards():
-            faults.extend(_states(store, shard))
+            faults.extend(_remembered(store, shard))
     heads = {shard: store.head_row(shard)[0] for shard in store.shards() if _printable(shard) == shard}
     return Verification(faults, {shard: (head.size, head.root) for shard, head in heads.items()})
 
 
-def _states(store: LedgerStore, shard: str) -> Iterator[Fault]:
+def _remembered(store: LedgerStore, shard: str) -> Iterator[Fault]:
     try:
-        folded = {customer: settle(state)[1] for customer, state in refold(store, shard).items()}
+        tables = list(rows_of(refold(store, shard)))
     except Exception as error:  # noqa: BLE001  whatever a forged entry brings about is a finding, not a crash
         message = f"the entries cannot be folded: {error}"
         yield Fault(STATE, shard, "entry", "body", "some entries", message)
         return
-    yield from compare_states(shard, folded, store.state_rows(shard))
+    for layout, expected in tables:
+        yield from compare(shard, layout, expected, stored_rows(store, shard, layout))

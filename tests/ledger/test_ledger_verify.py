@@ -21,7 +21,9 @@ from policyengine.ledger.entries import Header, commitment
 from policyengine.ledger.faults import Fault
 from policyengine.ledger.merkle import EMPTY_ROOT, Tree, leaf_hash
 from policyengine.ledger.records import Head
-from policyengine.ledger.verify import compare_states, verify
+from policyengine.ledger.remembered import STATES as STATE_ROWS
+from policyengine.ledger.remembered import compare
+from policyengine.ledger.verify import verify
 from tests.ledger.ledgers import STATES, write_small
 
 # the tables without a rowid
@@ -51,7 +53,12 @@ def faults_of(path: Path, expect: dict[str, tuple[int, bytes]] | None = None) ->
     with SqlLedgerStore(f"sqlite:///{path}", read_only=True) as store:
         found = list(verify(store, expect))
         for shard, states in STATES.items():
-            found.extend(compare_states(shard, states, store.state_rows(shard)))
+            expected = {
+                (customer, part): (body,)
+                for customer, parts in states.items()
+                for part, body in parts.items()
+            }
+            found.extend(compare(shard, STATE_ROWS, expected, store.state_rows(shard)))
     return found
 
 

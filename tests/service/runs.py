@@ -119,7 +119,7 @@ STREAM = lines(
 def forge(source: SqlLedgerStore, folder: Path, change: Callable[[Entry], Sequence[Body]]) -> None:
     """Write the shard's entries, changed, into a new ledger with every hash, root and row made to fit.
 
-    This is what a keeper of the database can do who has the program, too; only the states stay as they were.
+    This is what a keeper of the database can do who has the program, too; only what the shard remembers stays as it was.
     """
     tree, made, seen = Tree(), list[Entry](), dict[bytes, Seen]()
     place = Place("0", "0.1.0", INPUT)
@@ -134,9 +134,18 @@ def forge(source: SqlLedgerStore, folder: Path, change: Callable[[Entry], Sequen
             if body.kind == Kind.EVENT:
                 key = bytes.fromhex(str(body.ref))
                 seen[key] = Seen(content_digest(sealed.document()["event"]), sealed.seq)
-    customers = [customer for customer in {entry.customer for entry in made} if customer is not None]
+    states: dict[str, dict[str, bytes]] = {}
+    for customer, part, body in source.state_rows("0"):
+        states.setdefault(customer, {})[part] = body
+    queues: dict[int, list[str]] = {}
+    for job, _, customer in source.queue_rows("0"):
+        queues.setdefault(job, []).append(customer)
     batch = Batch(
-        tree.root(), tree.to_bytes(), policies, made, source.states("0", customers), seen, Checkpoint(INPUT, offset)
+        tree.root(), tree.to_bytes(), policies, made, states, seen, Checkpoint(INPUT, offset),
+        timers={(timer.customer, timer.id): timer for timer in source.timers("0", None, 10_000)},
+        places=dict.fromkeys(source.place_rows("0"), True),
+        ranks=dict(source.rank_rows("0")),
+        queues=queues,
     )  # fmt: skip
     with opened(folder) as store:
         store.commit("0", batch, store.claim("0"))

@@ -15,14 +15,17 @@ from structlog.testing import capture_logs
 
 from policyengine.domain.money import Money
 from policyengine.domain.schema import read_catalogue
-from policyengine.domain.state import CustomerState, state_of_parts
+from policyengine.domain.state import state_of_parts
+from policyengine.engine.decide import decide
 from policyengine.errors import Finding, LedgerError, PolicyError
 from policyengine.ledger.entries import Kind
-from policyengine.service import pipeline as module
+from policyengine.service import machine
+from policyengine.service.in_memory import InMemory
+from policyengine.service.machine import Machine
 from policyengine.service.pipeline import Pipeline
 from policyengine.service.policy_sets import PolicySet, prepare
-from policyengine.service.replay import refold, replay
-from policyengine.service.step import step
+from policyengine.service.refold import refold
+from policyengine.service.replay import replay
 from policyengine.service.verification import verify_ledger
 from tests.service.runs import (
     FULL,
@@ -259,19 +262,20 @@ class TestPolicySets:
 
 class TestState:
     def test_the_state_is_the_same_in_the_store_in_memory_and_refolded(self, tmp_path: Path) -> None:
-        prepared, memory = half(), CustomerState("c1")
+        prepared, memory = half(), InMemory()
+        again = Machine(prepared.ruleset, memory)
         with opened(tmp_path) as store:
             writer = pipeline(store, prepared)
             feed(writer, STREAM, size=3)
-            refolded = refold(store, "0")
+            refolded = refold(store, "0").states
             stored = state_of_parts("c1", store.states("0", ["c1"])["c1"])
             for entry in entries(store, Kind.EVENT):
                 parsed = writer._validator.validate(line(entry.document()["event"]))
-                memory, _ = step(prepared.ruleset, memory, parsed)
+                assert [one.event for one in again.record(parsed)] == [parsed]
             assert verify_ledger(store, None).faults == []
-        assert stored == refolded["c1"] == memory
+        assert stored == refolded["c1"] == memory.state("c1")
         # 50 + 50 for b1 and b2, 16.67 for b3
-        assert [record.amount for record in memory.remedies] == [
+        assert [record.amount for record in stored.remedies] == [
             Money(5000, "ILS"), Money(5000, "ILS"), Money(1667, "ILS"),
         ]  # fmt: skip
 
@@ -290,7 +294,7 @@ class TestState:
 
         def failing(*arguments: object) -> object:
             if next(calls, True):
-                return step(*arguments)  # type: ignore[arg-type]
+                return decide(*arguments)  # type: ignore[arg-type]
             message = "a fault in the engine"
             raise RuntimeError(message)
 
@@ -298,7 +302,7 @@ class TestState:
         with opened(tmp_path) as store:
             writer = pipeline(store, half())
             before = store.head("0")
-            monkeypatch.setattr(module, "step", failing)
+            monkeypatch.setattr(machine, "decide", failing)
             with pytest.raises(RuntimeError, match="a fault in the engine"):
                 writer.process(batch)
             assert store.head("0") == before
