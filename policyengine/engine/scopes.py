@@ -11,6 +11,7 @@ from typing import NamedTuple
 from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy import CrisisScope, Policy, Rule
+from policyengine.domain.regions import suggestion
 from policyengine.engine.faults import Path
 from policyengine.engine.vocabulary import CUSTOMER
 
@@ -48,7 +49,12 @@ def scope_faults(catalogue: Catalogue, place: int, rule: Rule) -> Iterator[Scope
 
 
 def policy_scope_faults(catalogue: Catalogue, policy: Policy) -> Iterator[ScopeFault]:
-    """What is wrong with the policy's own cap."""
+    """What is wrong with the policy's crisis and with its own cap."""
+    regions = (policy.crisis.regions if policy.crisis is not None else None) or ()
+    for nth, code in enumerate(regions):
+        if code not in catalogue.regions:
+            hint = suggestion(catalogue.regions, code)
+            yield ScopeFault(("crisis", "regions", nth), "PE038", f"unknown region `{code}`", hint)
     if policy.cap is None or policy.cap.per != "event":
         return
     for event_type in (event_type for rule in policy.rules for event_type in rule.event_types):
@@ -97,7 +103,10 @@ def _cap_fault(path: Path, event_type: str) -> ScopeFault:
 
 
 def crisis_clauses(scope: CrisisScope) -> list[tuple[str, str]]:
-    """A crisis scope as conditions: (key in the file, CEL). Without kind and phases, any crisis will do."""
+    """A crisis scope as conditions: (key in the file, CEL).
+
+    Without a kind any crisis will do; without phases, as long as it has not ended.
+    """
     out = []
     for key, attribute, wanted in (
         ("kind", "crisis.kind", scope.kind),
@@ -107,6 +116,8 @@ def crisis_clauses(scope: CrisisScope) -> list[tuple[str, str]]:
             out.append((key, f"{attribute} in {_listed([wanted] if isinstance(wanted, str) else wanted)}"))
     if not out:
         out.append(("", "present(crisis.kind)"))
+    if scope.phases is None:
+        out.append(("", '!present(crisis.phase) || crisis.phase != "ended"'))
     if scope.regions is not None:
         out.append(("regions", f"place.regions.exists(r, r in {_listed(scope.regions)})"))
     if scope.sectors is not None:

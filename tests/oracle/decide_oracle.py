@@ -464,12 +464,22 @@ def crisis(policy: Policy) -> list[str]:
     if scope is None:
         return []
     kinds = [scope.kind] if isinstance(scope.kind, str) else scope.kind
-    wanted = {"kind": kinds, "phase": scope.phases, "region": scope.regions, "sector": scope.sectors}
-    return [
-        f"crisis.{name} in [{', '.join(json.dumps(one, ensure_ascii=False) for one in values)}]"
-        for name, values in wanted.items()
+    found = [
+        f"crisis.{name} in {listed(values)}"
+        for name, values in {"kind": kinds, "phase": scope.phases}.items()
         if values is not None
-    ]
+    ] or ["present(crisis.kind)"]
+    if scope.phases is None:
+        found.append('!present(crisis.phase) || crisis.phase != "ended"')
+    if scope.regions is not None:
+        found.append(f"place.regions.exists(r, r in {listed(scope.regions)})")
+    if scope.sectors is not None:
+        found.append(f"!present(crisis.sectors) || crisis.sectors.exists(s, s in {listed(scope.sectors)})")
+    return found
+
+
+def listed(values: Sequence[str]) -> str:
+    return f"[{', '.join(json.dumps(one, ensure_ascii=False) for one in values)}]"
 
 
 def seen_by_index(conjunct: Any, facts: Facts) -> bool:
