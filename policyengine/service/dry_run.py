@@ -13,8 +13,8 @@ from policyengine.domain.state import to_micros
 from policyengine.domain.validation import Validator
 from policyengine.domain.values import Value
 from policyengine.domain.world import World
+from policyengine.engine.supplement import retroactive_versions
 from policyengine.ledger.entries import content_digest, event_key
-from policyengine.service.agenda import versions
 from policyengine.service.door import conflict, impostor
 from policyengine.service.in_memory import InMemory
 from policyengine.service.machine import TICKED, Happened, Machine, Refused
@@ -38,8 +38,7 @@ class Rehearsal:
     """A machine over an empty memory, fed line by line. ``clock``: a line `clock.ticked` lets time pass."""
 
     def __init__(self, policy_set: PolicySet, world: World | None = None, *, clock: bool = False) -> None:
-        reaching_back = any(one.retroactive is not None for one in versions(policy_set.ruleset).values())
-        self.memory = InMemory(world, remember=reaching_back)
+        self.memory = InMemory(world, remember=bool(retroactive_versions(policy_set.ruleset)))
         self.machine = Machine(policy_set.ruleset, self.memory)
         self.machine.adopt(policy_set.ruleset)
         self._catalogue = policy_set.catalogue

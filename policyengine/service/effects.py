@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.decision import Decision, Ref
@@ -28,15 +28,10 @@ from policyengine.domain.state import (
 from policyengine.domain.timers import INTERNAL_SOURCE, Timer
 from policyengine.domain.values import Value
 from policyengine.domain.world import Job, evolve_world, world_ref, world_timers
-from policyengine.engine.ruleset import RuleSet
-from policyengine.service.agenda import (
-    POLICY_VERSION,
-    REVIEW_DUE,
-    TOOK_EFFECT,
-    policy_timers,
-    reached_back,
-)
+from policyengine.engine.ruleset import PolicyVersion, RuleSet
+from policyengine.service.agenda import REVIEW_DUE, TOOK_EFFECT, policy_timers
 from policyengine.service.memory import Memory
+from policyengine.service.supplements import customers_of, retroactive_types, version_of
 
 _NOTHING: Mapping[str, Value] = {}
 
@@ -52,6 +47,7 @@ class Effects:
         """Work under this policy set; its timers are not set."""
         self.ruleset = ruleset
         self.catalogue = ruleset.catalogue
+        self.reaching_back = retroactive_types(ruleset)
         self._locating = _locating(self.catalogue)
 
     def adopt(self, ruleset: RuleSet) -> None:
@@ -105,10 +101,12 @@ class Effects:
             memory.set_timer(timer)
         ref = world_ref(event, catalogue)
         if event.type == TOOK_EFFECT:
-            types = reached_back(self.ruleset, str(event.data[POLICY_VERSION]))
-            self._queue(event, "retroactive", memory.customers_with(types) if types else ())
+            policy, number = str(event.data["policy"]), int(str(event.data["version"]))
+            version = version_of(self.ruleset, policy, number)
+            if version is not None:
+                self._queue(event, customers_of(self.ruleset, version, memory), version)
         elif ref is not None and event.type in self.ruleset.reached_types:
-            self._queue(event, "reach", memory.touched(keys_reached(catalogue, memory.world, ref)))
+            self._queue(event, memory.touched(keys_reached(catalogue, memory.world, ref)))
 
     def _place(self, before: CustomerState, state: CustomerState, ref: Ref) -> None:
         """Keep the index to where one entity is now, and the customer's rank."""
@@ -154,17 +152,17 @@ class Effects:
 
     # --- jobs -------------------------------------------------------------------------------------
 
-    def _queue(self, event: Event, kind: Literal["reach", "retroactive"], customers: Sequence[str]) -> None:
-        """Queue a job for the event; none where it reaches nobody."""
+    def _queue(self, event: Event, customers: Sequence[str], version: PolicyVersion | None = None) -> None:
+        """Queue a job for the event, or for a version that reaches back; none where there is nobody."""
         if not customers:
             return
         world = self.memory.world
         job = Job(
             world.next_job,
-            kind,
+            "reach" if version is None else "retroactive",
             event.document,
-            str(event.data.get("policy", "")) if kind == "retroactive" else "",
-            int(str(event.data.get("version", 0))) if kind == "retroactive" else 0,
+            "" if version is None else version.id,
+            0 if version is None else version.version,
             total=len(customers),
         )
         self.memory.queue(job.number, customers)

@@ -7,7 +7,7 @@ a clock, a ledger or a file. What it gives is the same for every use: a run, a d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ import orjson
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Rejection
 from policyengine.domain.offers import CHOSEN, admit_choice
-from policyengine.domain.state import to_micros
+from policyengine.domain.state import CustomerState, to_micros
 from policyengine.domain.timers import Timer, internal_event
 from policyengine.domain.validation import Validator
 from policyengine.domain.values import Json
@@ -27,6 +27,7 @@ from policyengine.engine.ruleset import RuleSet
 from policyengine.errors import PolicyEngineError
 from policyengine.service.effects import Effects
 from policyengine.service.memory import Memory
+from policyengine.service.supplements import late_supplements, supplements, version_of
 
 REACH = 64  # customers to a piece of a job, and events from outside between two pieces
 REACHED, TICKED = "customers.reached", "clock.ticked"
@@ -155,12 +156,24 @@ class Machine:
         if effects.is_of_world(event):
             effects.of_world(event)
             return Happened(event, internal, [])
-        state = effects.of_customer(event)
+        then = state = effects.of_customer(event)
         decisions = decide(effects.ruleset, state, self.memory.world, event)
         for decision in decisions:
             state = effects.decided(state, decision)
+        if event.type in effects.reaching_back:
+            for decision in self._late(then, state, event, decisions):
+                state = effects.decided(state, decision)
+                decisions.append(decision)
         self.memory.keep(state)
         return Happened(event, internal, decisions)
+
+    def _late(
+        self, then: CustomerState, state: CustomerState, event: Event, decisions: Sequence[Decision]
+    ) -> list[Decision]:
+        """What versions that have reached back already add for an event that comes after them."""
+        ruleset, world = self.effects.ruleset, self.memory.world
+        versions = self.effects.reaching_back[event.type]
+        return late_supplements(ruleset, versions, then, state, world=world, event=event, decisions=decisions)
 
     def admit(self, event: Event) -> Refused | None:
         """Why the state does not allow an event from outside, if it does not."""
@@ -222,14 +235,30 @@ class Machine:
         cause = self._event_of(job)
         if cause is None:
             return []
-        state = memory.state(customer)
-        decisions = decide_reached(effects.ruleset, state, memory.world, cause, granted)
+        then = state = memory.state(customer)
+        decisions = self._supplements(job, state) if job.kind == "retroactive" else []
+        if job.kind == "reach":
+            decisions += decide_reached(effects.ruleset, state, memory.world, cause, granted)
         for decision in decisions:
             state = effects.decided(state, decision)
+        if job.kind == "reach" and cause.type in effects.reaching_back:
+            for decision in self._late(then, state, cause, decisions):
+                state = effects.decided(state, decision)
+                decisions.append(decision)
+        for decision in decisions:
             granted.update(grants_of(decision))
         if decisions:
             memory.keep(state)
         return decisions
+
+    def _supplements(self, job: Job, state: CustomerState) -> list[Decision]:
+        """What the job's version adds for a customer; nothing where the policy set has no such version."""
+        ruleset, memory = self.effects.ruleset, self.memory
+        version = version_of(ruleset, job.policy, job.version)
+        if version is None:
+            return []
+        past = memory.past(state.customer)
+        return supplements(ruleset, version, state, world=memory.world, past=past)
 
     def _event_of(self, job: Job) -> Event | None:
         """The event that a job is for; None where the catalogue in force does not know it."""
