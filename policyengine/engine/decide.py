@@ -76,13 +76,6 @@ def decide(ruleset: RuleSet, state: CustomerState, world: World, event: Event) -
     return decisions
 
 
-def release(ruleset: RuleSet, state: CustomerState, world: World, event: Event, ref: Ref) -> Decision:
-    """The decision that lets the messages of a notice go, when the staff know or the time is over."""
-    if event.type not in ruleset.read_types:
-        return decision_of(ruleset, state, world, event, ref, claims=())
-    return decide_entity(ruleset, state, world, event, ref, own=None)
-
-
 def candidates(ruleset: RuleSet, event: Event, ref: Ref | None, own: Ref | None, facts: Facts) -> list[int]:
     """The numbers of the rules that the index names for an entity; ``own`` is the event's.
 

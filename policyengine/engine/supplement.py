@@ -23,6 +23,7 @@ from policyengine.engine.aftermath import ending_ids, timers
 from policyengine.engine.decide import assembled, consider
 from policyengine.engine.difference import Had, beyond
 from policyengine.engine.facts import ways
+from policyengine.engine.reach import touched
 from policyengine.engine.resolve import Claim, resolve
 from policyengine.engine.ruleset import CompiledRule, PolicyVersion, RuleSet
 from policyengine.engine.settle import decided_on
@@ -65,7 +66,7 @@ def supplement(
     the documents of all decisions on the event so far, supplements included, in their order.
     """
     decisions: list[Decision] = []
-    for ref, own in _entities(ruleset, version, then, event, granted):
+    for ref, own in _entities(ruleset, version, then, world, event=event, granted=granted):
         before = [one for one in granted if _entity(one) == ref]
         claims = _claims(ruleset, version, then, world, event, ref=ref, is_own=own)
         decision = _Supplement(ruleset, version, now, before).decide(world, event, ref, claims)
@@ -79,12 +80,15 @@ def _entities(
     ruleset: RuleSet,
     version: PolicyVersion,
     then: CustomerState,
+    world: World,
+    *,
     event: Event,
     granted: Sequence[Document],
 ) -> Iterator[tuple[Ref | None, bool]]:
     """The entities that were decided on, or would have been; whether it is the event's own."""
     if ruleset.catalogue.events[event.type].scope is Scope.WORLD:
-        yield from ((ref, ref is None) for ref in dict.fromkeys(map(_entity, granted)))
+        found = dict.fromkeys([*map(_entity, granted), *touched(ruleset, then, world, event)])
+        yield from ((ref, ref is None) for ref in found)
         return
     own = decided_on(ruleset.catalogue, then, event)
     yield own, True
