@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policyengine.domain import schema
-from policyengine.domain.catalogue import Attribute, Catalogue, Scope
+from policyengine.domain.catalogue import Attribute, Catalogue, Region, Scope, TimerRule
 from policyengine.domain.money import Money
 from policyengine.domain.schema import DIALECT, Source, examine, read_catalogue
 from policyengine.domain.schema_properties import Fault, Pointer, constraints
@@ -64,9 +64,53 @@ CANCELLED: dict[str, Any] = {
     "required": ["booking_id"],
     "additionalProperties": False,
 }
+CLOSURE = entity(
+    "closure",
+    region=described(type="string", **{"x-place": True}),
+    until=described(type="string", format="date"),
+    **{"from": described(type="string", format="date")},
+    told_at=described(type="string", format="date-time"),
+) | {"x-scope": "world", "x-covers": "place", "x-order": [["from", "until"]]}
+
+
+def of_closure(name: str, **more: Any) -> dict[str, Any]:
+    return {
+        "$schema": DIALECT,
+        "$id": f"events/{name}",
+        "title": name,
+        "description": "something happens to a closure",
+        "type": "object",
+        "x-scope": "world",
+        "x-entity": "closure",
+        "x-key": "closure_id",
+        "properties": {
+            "closure_id": described(type="string"),
+            "until": described(type="string", format="date"),
+        },
+        "required": ["closure_id"],
+        **more,
+    }
+
+
 DOCUMENTS: dict[str, Any] = {
+    "entities/closure": CLOSURE,
+    "events/closure.declared": of_closure(
+        "closure.declared",
+        **{
+            "x-must-exist": False,
+            "x-clear": ["told_at"],
+            "x-timer": [{"at": "until", "event": "closure.over"}],
+        },
+    ),
+    "events/closure.over": of_closure("closure.over", **{"x-internal": True}),
+    "regions": {
+        "world": {"parent": None, "timezone": "UTC"},
+        "IL": {"parent": "world", "timezone": "Asia/Jerusalem", "names": {"en": "Israel", "he": "ישראל"}},
+        "haifa": {"parent": "IL"},
+    },
     "entities/booking": BOOKING,
-    "entities/customer": entity("customer"),
+    "entities/customer": entity("customer", core=described(type="boolean"), tier=described(type="string"))
+    | {"x-reach": [{"core": True}, {"tier": "gold", "core": False}]},
     "entities/membership": entity("membership"),
     "events/booking.cancelled": CANCELLED,
 }
@@ -116,7 +160,61 @@ def test_only_what_the_types_do_not_say_is_left_to_json_schema() -> None:
     assert constraints(entity("customer")) is None
 
 
+def test_an_entity_of_the_world_says_whom_it_covers_and_which_dates_have_an_order() -> None:
+    kind = read_catalogue(DOCUMENTS).entities["closure"]
+    assert (kind.scope, kind.covers, kind.order) == (Scope.WORLD, "place", (("from", "until"),))
+    assert [name for name, attribute in kind.attributes.items() if attribute.place] == ["region"]
+
+
+def test_an_event_of_the_world_says_what_must_be_there_and_what_will_happen() -> None:
+    events = read_catalogue(DOCUMENTS).events
+    declared, over = events["closure.declared"], events["closure.over"]
+    assert (declared.scope, declared.must_exist, declared.internal) == (Scope.WORLD, False, False)
+    assert declared.timers == (TimerRule("until", "closure.over"),)
+    assert declared.clears == ("told_at",)
+    assert (over.must_exist, over.internal, over.timers) == (None, True, ())
+
+
+def test_the_customer_says_who_is_reached_first() -> None:
+    reach = read_catalogue(DOCUMENTS).entities["customer"].reach
+    assert reach == ({"core": True}, {"tier": "gold", "core": False})
+
+
+def test_regions_have_a_parent_a_zone_and_names() -> None:
+    assert read_catalogue(DOCUMENTS).regions == {
+        "IL": Region("world", "Asia/Jerusalem", {"en": "Israel", "he": "ישראל"}),
+        "haifa": Region("IL"),
+        "world": Region(None, "UTC"),
+    }
+
+
+def test_a_folder_adds_regions_and_all_are_one_document() -> None:
+    more = {"hadera": {"parent": "haifa"}}
+    catalogue, faults = examine([*sources_of(DOCUMENTS), Source("more", "regions", more)])
+    assert faults == []
+    assert catalogue.regions["hadera"] == Region("haifa")
+    assert catalogue.documents["regions"] == {**DOCUMENTS["regions"], **more}
+    assert read_catalogue(catalogue.documents) == catalogue
+
+
+def test_a_region_defined_twice_is_a_fault_of_the_later_one() -> None:
+    again = {"haifa": {"parent": "world"}}
+    catalogue, [fault] = examine([*sources_of(DOCUMENTS), Source("more", "regions", again)])
+    assert (fault.source, fault.code, fault.pointer) == ("more", "PE019", ("haifa",))
+    assert catalogue.regions["haifa"] == Region("IL")
+
+
+def test_regions_without_the_world_are_a_fault() -> None:
+    documents = DOCUMENTS | {"regions": {"IL": {"parent": "IT"}, "IT": {"parent": "IL"}}}
+    assert [(fault.code, fault.pointer) for fault in faults_of(documents)] == [
+        ("PE010", ("IL", "parent")),
+        ("PE010", ("IT", "parent")),
+        ("PE011", ()),
+    ]
+
+
 EVENT = "events/booking.cancelled"
+DECLARED, OVER, WORLDLY = "events/closure.declared", "events/closure.over", "entities/closure"
 # each row: where to change the sound documents, to what, and the fault that must be found
 FAULTS: list[tuple[str, Pointer, Any, str, Pointer]] = [
     (EVENT, ("title",), "Booking Cancelled", "PE014", ("title",)),
@@ -192,12 +290,60 @@ FAULTS: list[tuple[str, Pointer, Any, str, Pointer]] = [
     ("entities/booking", ("x-entity",), "other", "PE014", ("x-entity",)),
     ("entities/booking", ("required",), [], "PE012", ("required",)),
     ("entities/booking", ("x-set",), {}, "PE012", ("x-set",)),
+    ("entities/booking", ("x-scope",), "planet", "PE010", ("x-scope",)),
+    ("entities/booking", ("x-covers",), "place", "PE017", ("x-covers",)),
+    ("entities/booking", ("x-order",), [["starts_on", "starts_on"]], "PE017", ("x-order",)),
+    ("entities/booking", ("x-reach",), [{"nights": 1}], "PE017", ("x-reach",)),
+    ("entities/customer", ("x-scope",), "world", "PE017", ("x-scope",)),
+    ("entities/customer", ("x-reach",), {"core": True}, "PE010", ("x-reach",)),
+    ("entities/customer", ("x-reach",), [{}], "PE010", ("x-reach", 0)),
+    ("entities/customer", ("x-reach",), [{"cor": True}], "PE017", ("x-reach", 0, "cor")),
+    ("entities/customer", ("x-reach",), [{"core": "yes"}], "PE017", ("x-reach", 0, "core")),
+    (WORLDLY, ("x-covers",), "all", "PE010", ("x-covers",)),
+    (WORLDLY, ("properties", "region", "x-place"), False, "PE017", ("x-covers",)),
+    (WORLDLY, ("properties", "region", "x-place"), 1, "PE010", ("properties", "region", "x-place")),
+    (WORLDLY, ("properties", "until", "x-place"), True, "PE012", ("properties", "until", "x-place")),
+    (WORLDLY, ("x-order",), [["from"]], "PE010", ("x-order", 0)),
+    (WORLDLY, ("x-order",), [["from", "til"]], "PE017", ("x-order", 0, 1)),
+    (WORLDLY, ("x-order",), [["region", "until"]], "PE017", ("x-order", 0, 0)),
+    (WORLDLY, ("x-order",), [["from", "told_at"]], "PE017", ("x-order", 0)),
+    (
+        WORLDLY,
+        ("properties", "booking_id"),
+        described(type="string", **{"x-ref": "booking"}),
+        "PE015",
+        ("properties", "booking_id", "x-ref"),
+    ),
+    (EVENT, ("x-entity",), "closure", "PE017", ("x-entity",)),
+    (EVENT, ("x-must-exist",), True, "PE017", ("x-must-exist",)),
+    (EVENT, ("x-timer",), [{"at": "starts_on", "event": "closure.over"}], "PE017", ("x-timer",)),
+    (EVENT, ("x-internal",), "yes", "PE010", ("x-internal",)),
+    (EVENT, ("x-clear",), ["state"], "PE017", ("x-clear", 0)),
+    (DECLARED, ("x-scope",), "customer", "PE017", ("x-entity",)),
+    (DECLARED, ("x-must-exist",), 1, "PE010", ("x-must-exist",)),
+    (DECLARED, ("x-timer",), [{"at": "until"}], "PE010", ("x-timer", 0)),
+    (DECLARED, ("x-timer", 0, "in"), "x", "PE012", ("x-timer", 0, "in")),
+    (DECLARED, ("x-timer", 0, "at"), "told_at", "PE017", ("x-timer", 0, "at")),
+    (DECLARED, ("x-timer", 0, "event"), "closure.ovr", "PE015", ("x-timer", 0, "event")),
+    (DECLARED, ("x-timer", 0, "event"), "booking.cancelled", "PE017", ("x-timer", 0, "event")),
+    ("regions", ("haifa",), {}, "PE011", ("haifa",)),
+    ("regions", ("haifa", "parent"), "ILL", "PE015", ("haifa", "parent")),
+    ("regions", ("haifa", "parent"), None, "PE010", ("haifa", "parent")),
+    ("regions", ("haifa", "parent"), "haifa", "PE010", ("haifa", "parent")),
+    ("regions", ("world", "parent"), "IL", "PE010", ("world", "parent")),
+    ("regions", ("haifa", "timezone"), "Asia/Haifa", "PE010", ("haifa", "timezone")),
+    ("regions", ("haifa", "names"), {"he": 3}, "PE010", ("haifa", "names")),
+    ("regions", ("haifa", "nmes"), {}, "PE012", ("haifa", "nmes")),
+    ("regions", ("tel aviv",), {"parent": "IL"}, "PE014", ("tel aviv",)),
 ]
 
 
+def sources_of(documents: dict[str, Any]) -> list[Source]:
+    return [Source(name, name.split("/")[0], document) for name, document in documents.items()]  # type: ignore[arg-type]
+
+
 def faults_of(documents: dict[str, Any]) -> list[Fault]:
-    sources = [Source(name, name.split("/")[0], document) for name, document in documents.items()]  # type: ignore[arg-type]
-    return examine(sources)[1]
+    return examine(sources_of(documents))[1]
 
 
 def changed(name: str, pointer: Pointer, value: object) -> dict[str, Any]:
@@ -207,6 +353,28 @@ def changed(name: str, pointer: Pointer, value: object) -> dict[str, Any]:
         place = place[step]
     place[pointer[-1]] = value
     return documents
+
+
+@pytest.mark.parametrize(
+    ("changes", "code"),
+    [
+        ({"x-internal": False}, "PE017"),
+        ({"properties": {"closure_id": described(type="string")}}, "PE017"),
+        (
+            {
+                "properties": {**of_closure("")["properties"], "why": described(type="string")},
+                "required": ["closure_id", "why"],
+            },
+            "PE017",
+        ),
+    ],
+    ids=["not internal", "without the day", "needs more than a timer gives"],
+)
+def test_what_a_timer_makes_happen_must_fit_it(changes: dict[str, Any], code: str) -> None:
+    documents = DOCUMENTS | {OVER: DOCUMENTS[OVER] | changes}
+    assert [(fault.source, fault.code, fault.pointer) for fault in faults_of(documents)] == [
+        (DECLARED, code, ("x-timer", 0, "event"))
+    ]
 
 
 @pytest.mark.parametrize(("name", "pointer", "value", "code", "place"), FAULTS)
@@ -252,8 +420,7 @@ def test_the_key_of_a_customer_is_the_subject() -> None:
 
 
 def test_a_type_defined_twice_is_a_fault_of_the_later_one() -> None:
-    sources = [Source(name, name.split("/")[0], document) for name, document in DOCUMENTS.items()]  # type: ignore[arg-type]
-    [fault] = examine([*sources, Source("again", "events", CANCELLED)])[1]
+    [fault] = examine([*sources_of(DOCUMENTS), Source("again", "events", CANCELLED)])[1]
     assert (fault.source, fault.code, fault.pointer) == ("again", "PE019", ("title",))
 
 
@@ -277,10 +444,5 @@ PLACES = st.sampled_from(sorted({(row[0], row[1]) for row in FAULTS}))
 @settings(max_examples=200, deadline=None)
 @given(PLACES, JSON)
 def test_no_document_breaks_the_reader(place: tuple[str, Pointer], value: object) -> None:
-    catalogue, _ = examine(
-        [
-            Source(name, name.split("/")[0], document)  # type: ignore[arg-type]
-            for name, document in changed(place[0], place[1], value).items()
-        ]
-    )
+    catalogue, _ = examine(sources_of(changed(place[0], place[1], value)))
     assert isinstance(catalogue, Catalogue)
