@@ -35,9 +35,16 @@ Document = Mapping[str, Any]
 
 
 def takes_effect(version: PolicyVersion) -> datetime:
-    """When a version reaches back: on the day on which it was announced, else when it begins to govern."""
-    day = version.window.start if version.announced is None else version.announced
-    return day if isinstance(day, datetime) else local_midnight(day, version.zone)
+    """When a version reaches back: on the day on which it was announced, else when it begins to govern.
+
+    One that governs by the events' own time does not reach back before it governs.
+    """
+    start = version.window.start
+    begins = start if isinstance(start, datetime) else local_midnight(start, version.zone)
+    if version.announced is None:
+        return begins
+    announced = local_midnight(version.announced, version.zone)
+    return max(announced, begins) if version.window.anchor == "event.time" else announced
 
 
 def retroactive_versions(ruleset: RuleSet) -> list[PolicyVersion]:
