@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
 from typing import Annotated, Any
 
@@ -18,11 +19,13 @@ from policyengine.cli.options import (
     rules_of,
     settings_with,
 )
-from policyengine.cli.output import Format, out, print_json, progress, say, table
+from policyengine.cli.output import FINDINGS, Format, out, print_json, progress, say, table
 from policyengine.domain.calendar import time_zone
 from policyengine.domain.values import Json
 from policyengine.engine.answers import answer_to
+from policyengine.engine.explain import remedy_text
 from policyengine.errors import UsageError
+from policyengine.service.consistency import Case, Consistency, compare
 from policyengine.service.gaps import DIMENSIONS, Gaps, Group, find_gaps
 from policyengine.service.published import Period
 
@@ -114,6 +117,88 @@ def _commonest(group: Group) -> str:
         return ""
     ((policy, rule, because), count) = group.because.most_common(1)[0]
     return f"{policy}, {rule}: {because} ({count:,} x)"
+
+
+def consistency(
+    ledger: LedgerOption = None,
+    channel: Annotated[
+        str,
+        typer.Option(
+            "--channel-attribute",
+            help="CloudEvents attribute, or property of the data, that names the channel.",
+        ),
+    ] = "channel",
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Group the decisions on equal facts, whatever the channel, and show any that differ, with the cause.
+
+    Exit code 1 when a difference is not explained by a version, a cap or another rule that the ledger records.
+
+    Example: `policyengine consistency --ledger sqlite:///policyengine.db`
+    """
+    with reading(ledger) as store, progress("comparing", _size(store)) as advance:
+        report = compare(store, channel=channel, progress=advance)
+    if form is Format.JSON:
+        print_json(report.to_json())
+    else:
+        _show_consistency(report)
+    if report.unexplained:
+        raise typer.Exit(FINDINGS)
+
+
+def _show_consistency(report: Consistency) -> None:
+    say(
+        f"{report.decisions:,} decisions on {report.cases:,} different cases, {report.repeated:,} of them repeated"
+    )
+    figures = ("decisions", "cases", "also in another channel", "answered differently there")
+    made = table("Channels", "channel", *figures, right=figures)
+    for name, one in sorted(report.channels.items()):
+        made.add_row(name, *(f"{n:,}" for n in (one.decisions, one.cases, one.shared, one.differing)))
+    if made.row_count:
+        out.print(made)
+    for case in report.differing[:_SHOWN]:
+        for line in _case_lines(case):
+            say(line)
+    if len(report.differing) > _SHOWN:
+        say(f"and {len(report.differing) - _SHOWN:,} more cases; --format json has them all")
+    explained = len(report.differing) - len(report.unexplained)
+    say(
+        f"{len(report.unexplained):,} cases answered differently without an explanation, {explained:,} with one"
+        if report.differing
+        else "equal cases were all answered alike"
+    )
+
+
+def _case_lines(case: Case) -> Iterator[str]:
+    about = "" if case.entity is None else f", {case.entity}"
+    yield f"{'explained' if case.explained else 'NOT EXPLAINED'}: {case.event_type}{about}"
+    for name, value in case.facts.items():
+        if not name.startswith("event.type"):
+            yield f"    {name} = {_plain(value)}"
+    for one in case.answers.values():
+        told = ", ".join(f"{count:,} x {name}" for name, count in sorted(one.channels.items()))
+        yield f"  {told}; first {one.document['decision_id']} on {one.document['event']['time']}:"
+        for line in _given_lines(one.document):
+            yield f"      {line}"
+    for cause in case.causes:
+        yield f"  cause: {cause.policy + ': ' if cause.policy else ''}{cause.text}"
+
+
+def _given_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    yield from (remedy_text(remedy) for remedy in document["remedies"])
+    for offer in document["offers"]:
+        choices = ", ".join(choice["id"] for choice in offer["alternatives"])
+        yield f"a choice of {choices}  [{offer['policy']} v{offer['version']}, rule {offer['rule']}]"
+    for denial in document["denials"]:
+        yield f"denied: {denial['reason']}  [{denial['policy']} v{denial['version']}, rule {denial['rule']}]"
+    if document["outcome"] == "none":
+        yield "nothing"
+
+
+def _plain(value: Json) -> str:
+    if isinstance(value, dict):
+        return f"{value['amount']} {value['currency']}" if "amount" in value else str(value)
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
 def asked(

@@ -54,6 +54,7 @@ for command in (
     audit.replay,
     audit.explain,
     conduct.gaps,
+    conduct.consistency,
     conduct.asked,
     owner.check,
     owner.test,

@@ -23,7 +23,8 @@ from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.history import situation
 from policyengine.service.ports import LedgerStore
 from policyengine.service.published import Books, Homes, Period
-from policyengine.service.replay import Progress, Recorded, digest_of, no_progress
+from policyengine.service.recorded import Recorded, digest_of
+from policyengine.service.replay import Progress, no_progress
 from policyengine.service.step import NO_WORLD
 
 DIMENSIONS = ("type", "region", "reason")

@@ -43,7 +43,7 @@ class Refolded:
 
 def refold(store: LedgerStore, shard: str, *, progress: Progress = no_progress) -> Refolded:
     """Fold every entry of a shard; LedgerError where one cannot be read."""
-    folding = _Folding(store, shard)
+    folding = Folding(store, shard)
     for entry in store.entries(shard):
         progress(1)
         folding.entry(entry)
@@ -52,7 +52,9 @@ def refold(store: LedgerStore, shard: str, *, progress: Progress = no_progress) 
     return Refolded(memory.states, memory.world, memory.pending, memory.places, memory.ranks, memory.lists)
 
 
-class _Folding:
+class Folding:
+    """Folds entry after entry; ``memory`` is what was known when the next one was written."""
+
     def __init__(self, store: LedgerStore, shard: str) -> None:
         self._recorded = Recorded(store)
         self.memory = LedgerMemory(store, shard, self._recorded)
