@@ -7,6 +7,7 @@ from datetime import date, datetime, time
 from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import policy_set_of
@@ -85,20 +86,22 @@ def _show_gaps(found: Gaps) -> None:
     largest = found.largest()
     total = sum(group.events for group in largest)
     say(f"no policy applied to {total:,} of {found.events:,} events")
-    figures = ("events", "no rule", "lost", "error")
-    made = table("Where no policy applied", *found.by, *figures, "commonest reason", right=figures)
-    for group in largest[:_SHOWN]:
-        counts = (group.events, group.no_rule, group.lost, group.error)
+    considered = [group for group in largest if group.lost or group.error]
+    nobody = [group for group in largest if group.no_rule]
+    figures = ("events", "lost", "error")
+    made = table("Rules were there and did not apply", *found.by, *figures, "commonest reason", right=figures)
+    for group in considered[:_SHOWN]:
+        counts = (group.lost + group.error, group.lost, group.error)
         made.add_row(*group.key, *(f"{count:,}" for count in counts), _commonest(group))
-    if made.row_count:
-        out.print(made)
-    if len(largest) > _SHOWN:
-        say(f"and {len(largest) - _SHOWN:,} smaller groups; --format json has them all")
+    _print(made, len(considered))
+    made = table("No rule is on these events", *found.by, "events", right=("events",))
+    for group in nobody[:_SHOWN]:
+        made.add_row(*group.key, f"{group.no_rule:,}")
+    _print(made, len(nobody))
     signals = table("Signals", "signal", "value", "policy", "region", "count", right=("count",))
     for (name, value, policy, region), count in found.heard():
         signals.add_row(name, value, policy, region, f"{count:,}")
-    if signals.row_count:
-        out.print(signals)
+    _print(signals, signals.row_count)
     silent = table(
         "Versions in force under which nothing was decided",
         "policy",
@@ -108,8 +111,15 @@ def _show_gaps(found: Gaps) -> None:
     )
     for key in found.silent():
         silent.add_row(key[0], str(key[1]), f"{found.considered[key]:,}")
-    if silent.row_count:
-        out.print(silent)
+    _print(silent, silent.row_count)
+
+
+def _print(made: Table, rows: int) -> None:
+    """A table unless it is empty, and how many rows were left out."""
+    if made.row_count:
+        out.print(made)
+    if rows > made.row_count:
+        say(f"and {rows - made.row_count:,} more; --format json has them all")
 
 
 def _commonest(group: Group) -> str:
@@ -125,14 +135,14 @@ def consistency(
         str,
         typer.Option(
             "--channel-attribute",
-            help="CloudEvents attribute, or property of the data, that names the channel.",
+            help="Attribute of the event, or property of its data, that names it.",
         ),
     ] = "channel",
     form: FormatOption = Format.HUMAN,
 ) -> None:
     """Group the decisions on equal facts, whatever the channel, and show any that differ, with the cause.
 
-    Exit code 1 when a difference is not explained by a version, a cap or another rule that the ledger records.
+    Exit code 1 when a difference is not explained by a version, a cap or another rule of the engine's.
 
     Example: `policyengine consistency --ledger sqlite:///policyengine.db`
     """
@@ -147,26 +157,24 @@ def consistency(
 
 
 def _show_consistency(report: Consistency) -> None:
-    say(
-        f"{report.decisions:,} decisions on {report.cases:,} different cases, {report.repeated:,} of them repeated"
-    )
+    say(f"{report.decisions:,} decisions on {report.cases:,} cases, {report.repeated:,} of them repeated")
     figures = ("decisions", "cases", "also in another channel", "answered differently there")
     made = table("Channels", "channel", *figures, right=figures)
     for name, one in sorted(report.channels.items()):
         made.add_row(name, *(f"{n:,}" for n in (one.decisions, one.cases, one.shared, one.differing)))
-    if made.row_count:
-        out.print(made)
+    _print(made, made.row_count)
     for case in report.differing[:_SHOWN]:
         for line in _case_lines(case):
             say(line)
     if len(report.differing) > _SHOWN:
         say(f"and {len(report.differing) - _SHOWN:,} more cases; --format json has them all")
     explained = len(report.differing) - len(report.unexplained)
-    say(
-        f"{len(report.unexplained):,} cases answered differently without an explanation, {explained:,} with one"
-        if report.differing
-        else "equal cases were all answered alike"
-    )
+    if report.differing:
+        say(
+            f"answered differently: {len(report.unexplained):,} without an explanation, {explained:,} with one"
+        )
+    else:
+        say("equal cases were all answered alike")
 
 
 def _case_lines(case: Case) -> Iterator[str]:

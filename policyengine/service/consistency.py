@@ -61,7 +61,7 @@ _RESOLVED = {
 
 
 class Cause(NamedTuple):
-    """Why two answers differ, as far as the ledger tells; ``policy`` is "" where no single one is behind it."""
+    """Why two answers differ, as far as the ledger tells; ``policy`` is "" where no single one did."""
 
     policy: str
     cause: str

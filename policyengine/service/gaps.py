@@ -29,7 +29,6 @@ from policyengine.service.step import NO_WORLD
 
 DIMENSIONS = ("type", "region", "reason")
 _REASONS = frozenset(("reason", "because", "topic", "cause", "about"))
-_CHANNELS = frozenset(("channel", "method"))
 _TOGETHER = 500  # customers whose homes are looked up at once
 
 
@@ -317,12 +316,7 @@ def why_lost(rule: Mapping[str, Any]) -> str:
 
 
 def reason_of(attributes: Mapping[str, Attribute], data: Mapping[str, Any]) -> str:
-    """What an event gives as its reason.
-
-    The properties that are called reason, because, topic, cause or about; where the type has none, those
-    that are one of a list of texts, but for channels.
-    """
-    texts = [one for one in attributes.values() if one.type is ValueType.TEXT]
-    named = [one.name for one in texts if _REASONS & set(one.name.split("_"))]
-    listed = [one.name for one in texts if one.choices and not _CHANNELS & set(one.name.split("_"))]
-    return ", ".join(str(data[name]) for name in sorted(named or listed) if name in data)
+    """What an event gives as its reason: its texts that are called reason, because, topic, cause or about."""
+    texts = (one.name for one in attributes.values() if one.type is ValueType.TEXT)
+    named = sorted(name for name in texts if _REASONS & set(name.split("_")))
+    return ", ".join(str(data[name]) for name in named if name in data)
