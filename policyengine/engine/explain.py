@@ -9,13 +9,15 @@ from collections.abc import Iterator, Mapping
 from datetime import date, datetime
 from typing import Any
 
+from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.decision import ClauseResult, Ref, RuleTrace, Verdict
 from policyengine.domain.events import Event
 from policyengine.domain.state import CustomerState
-from policyengine.domain.values import instant_to_json
-from policyengine.domain.world import World
-from policyengine.engine.decide import candidates, consider
-from policyengine.engine.facts import Facts
+from policyengine.domain.values import instant_to_json, to_json
+from policyengine.domain.world import World, world_ref
+from policyengine.engine.decide import consider
+from policyengine.engine.facts import Facts, ways
+from policyengine.engine.network_plan import holds
 from policyengine.engine.ruleset import CompiledRule, RuleSet
 from policyengine.engine.settle import decided_on
 
@@ -41,15 +43,45 @@ _CLAUSES = {
 }
 
 
-def explain(document: Mapping[str, Any]) -> Iterator[str]:
-    """The decision as lines: what, for whom, under which rule, and why the others lost."""
-    event = document["event"]
+def cause_of(catalogue: Catalogue, event: Event) -> str | None:
+    """What happened in the world, for a decision that nobody asked for; None for a customer's own event."""
+    ref = world_ref(event, catalogue)
+    if ref is None:
+        return None
+    key = catalogue.events[event.type].key
+    told = [f"{name} {_plain(to_json(value))}" for name, value in event.data.items() if name != key]
+    return f"{event.type} {ref.id}" + (f" ({', '.join(told)})" if told else "")
+
+
+def explain(document: Mapping[str, Any], cause: str | None = None) -> Iterator[str]:
+    """The decision as lines: what, for whom, under which rule, and why the others lost.
+
+    ``cause`` tells of the event of the world behind it: see ``cause_of``.
+    """
+    event, entity = document["event"], document["entity"]
     yield f"Decision {document['decision_id']}"
     yield f"  On {event['time']}, {event['type']} ({event['source']}, {event['id']})"
-    entity = document["entity"]
+    if cause is not None:
+        yield f"  Because {cause}"
     about = "" if entity is None else f", {entity['type']} {entity['id']}"
     yield f"  Customer {document['customer']}{about}"
+    if "supplements" in document:
+        yield f"  Adds to decision {document['supplements']}"
     yield f"  Outcome: {document['outcome']}"
+    yield from _given_lines(document)
+    yield from _word_lines(document)
+    yield "  Why:"
+    if not document["trace"]:
+        yield "    no rule in force is about this event and these facts"
+    for rule in document["trace"]:
+        yield from rule_lines(rule)
+    yield f"  Decided under policy set {document['policy_set']}"
+
+
+def _given_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """What the customer gets, may choose, or is refused."""
+    for settled in document.get("settles", []):
+        yield f"    • {_settled(settled)}"
     for remedy in document["remedies"]:
         yield f"    • {remedy_text(remedy)}"
     for offer in document["offers"]:
@@ -58,14 +90,24 @@ def explain(document: Mapping[str, Any]) -> Iterator[str]:
         yield f"    • denied: {denial['reason']}  [{_rule(denial)}]"
     for remedy in document.get("shadow", {}).get("remedies", []):
         yield f"    • in shadow, not published: {remedy_text(remedy)}"
+
+
+def _word_lines(document: Mapping[str, Any]) -> Iterator[str]:
+    """What the customer reads now and later, and what will happen."""
     for language, text in sorted(document["messages"].items()):
         yield from _indented(f"  Message ({language}): ", text)
-    yield "  Why:"
-    if not document["trace"]:
-        yield "    no rule in force is about this event and these facts"
-    for rule in document["trace"]:
-        yield from rule_lines(rule)
-    yield f"  Decided under policy set {document['policy_set']}"
+    for held in document.get("held", []):
+        known = f"the staff know {held['policy']} v{held['version']}"
+        yield f"  Message held until {known}, at the latest until {held['until']}"
+    for timer in document.get("timers", []):
+        yield f"  Later: {timer['event']} on {timer['at']}"
+
+
+def _settled(settled: Mapping[str, Any]) -> str:
+    if settled["alternative"] is None:
+        return f"the offer {settled['offer']} is withdrawn"
+    by = {"customer": "chosen by the customer", "silence": "by default, without an answer"}[settled["by"]]
+    return f"the offer {settled['offer']} is settled: {settled['alternative']}, {by}"
 
 
 def _indented(head: str, text: str) -> Iterator[str]:
@@ -130,24 +172,29 @@ def why_not(
 
     ``state`` is the customer's as it was when the decision was made.
     """
-    facts = ruleset.facts.build(state, world, event, ref)
-    own = decided_on(ruleset.catalogue, state, event)
-    named = set(candidates(ruleset, event, ref, own, facts))
+    facts, choices = ruleset.facts.surround(state, world, event, ref)
+    of_world = ruleset.catalogue.events[event.type].scope is Scope.WORLD
+    own = None if of_world else decided_on(ruleset.catalogue, state, event)
     for rule in ruleset.rules:
-        if rule.number not in named:
-            yield _not_named(rule, facts, event, ref, own=own)
+        seen = list(ways(facts, choices, ruleset.varies[rule.number]))
+        whose = ref == own if rule.entity is None else ref is not None and ref.type == rule.entity
+        about = whose and event.type in rule.event_types
+        if not about or not any(all(holds(one, each) for one in rule.conjuncts) for each in seen):
+            yield _not_named(rule, seen[0], event, ref, own=own)
 
 
 def _not_named(
     rule: CompiledRule, facts: Facts, event: Event, ref: Ref | None, *, own: Ref | None
 ) -> RuleTrace:
+    """The first reason, where several crises or restrictions hold under the first of them."""
     policy = rule.policy
     if event.type not in rule.event_types:
         return _trace(rule, Verdict.EVENT, f"it is about {' and '.join(rule.event_types)}")
     if rule.entity is not None and (ref is None or ref.type != rule.entity):
         return _trace(rule, Verdict.EVENT, f"it is decided for each {rule.entity}")
     if rule.entity is None and ref != own:
-        return _trace(rule, Verdict.EVENT, "it is decided for the event's own entity")
+        whom = "the customer as such" if own is None else "the event's own entity"
+        return _trace(rule, Verdict.EVENT, f"it is decided for {whom}")
     anchor = facts.get(policy.window.anchor)
     if not isinstance(anchor, (date, datetime)):
         return _trace(rule, Verdict.WINDOW, f"its anchor {policy.window.anchor} is absent")

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import textwrap
-from typing import Any
+from typing import Any, ClassVar
 
-from support import booked, cancelled, catalogue, draft, last, line, policy_set, refund
+from support import booked, cancelled, catalogue, draft, event, ils, last, line, policy_set, refund
+from worlds import Town, read
 
-from policyengine.domain.decision import RuleTrace
+from policyengine.domain.decision import Ref, RuleTrace
 from policyengine.domain.events import Event
 from policyengine.domain.state import CustomerState, entity_of, evolve
 from policyengine.domain.validation import Validator
 from policyengine.domain.world import World
 from policyengine.engine.decide import decide
-from policyengine.engine.explain import explain, why_not
+from policyengine.engine.explain import cause_of, explain, why_not
 from policyengine.service.policy_sets import PolicySet
 
 
@@ -187,3 +188,101 @@ class TestWhyNot:
         before = [one.to_json() for one in decide(prepared.ruleset, state, World(), event)]
         list(why_not(prepared.ruleset, state, World(), event, entity_of(event, catalogue())))
         assert [one.to_json() for one in decide(prepared.ruleset, state, World(), event)] == before
+
+
+class TestTheWorldBehindIt:
+    CLOSED: ClassVar[dict[str, Any]] = {
+        "facility_id": "pool-1",
+        "closed_from": "2020-03-15",
+        "share_percent": 40,
+    }
+
+    def town(self) -> Town:
+        share = {"kind": "credit", "amount": "percent(subscription.monthly_fee, facility.share_percent)"}
+        rule = {"id": "share", "on": "facility.closed", "grant": [share]}
+        note = {"id": "note", "on": "crisis.declared", "grant": [{"kind": "notify", "to": "customer"}]}
+        war = {"id": "war", "on": "facility.closed", "for": "subscription", "grant": [share]}
+        town = Town(
+            policy_set(
+                draft("pool", {**rule, "for": "subscription"}, note),
+                draft("other", {**rule, "id": "booked", "for": "event_booking"}),
+                draft("war", war, crisis={"kind": "war"}),
+            )
+        )
+        site = {"facility_id": "pool-1", "name": "Pool", "kind": "pool", "region": "eilat"}
+        town.happens("facility.registered", "2020-01-01T00:00:00Z", "world", **site)
+        gym = {"subscription_id": "s1", "kind": "gym", "monthly_fee": ils("50.00"), "site": "pool-1"}
+        town.happens("subscription.started", "2020-01-01T00:00:00Z", **gym)
+        return town
+
+    def test_it_says_what_happened_in_the_world(self) -> None:
+        at = "2020-03-15T10:00:00Z"
+        ((decision,),) = self.town().reaches("facility.closed", at, "c1", **self.CLOSED)
+        seen = read(event("facility.closed", at, "world", **self.CLOSED))
+        lines = list(explain(json.loads(json.dumps(decision.to_json())), cause_of(catalogue(), seen)))
+        assert lines[2:5] == [
+            "  Because facility.closed pool-1 (closed_from 2020-03-15, share_percent 40)",
+            "  Customer c1, subscription s1",
+            "  Outcome: granted",
+        ]
+        assert "    • credit: amount 20.00 ILS  [pool v1, rule share, goodwill]" in lines
+
+    def test_a_customers_own_event_is_no_cause_in_the_world(self) -> None:
+        seen = read(cancelled())
+        assert cause_of(catalogue(), seen) is None
+
+    def test_why_not_knows_whom_the_event_reached(self) -> None:
+        at, town = "2020-03-15T10:00:00Z", self.town()
+        town.happens("crisis.declared", at, "world", **pandemic("a", "IL"))
+        town.happens("crisis.declared", at, "world", **pandemic("b", "world"))
+        town.happens("facility.closed", at, "world", **self.CLOSED)
+        seen = read(event("facility.closed", at, "world", **self.CLOSED))
+        found = {
+            one.policy + "/" + one.rule: (one.verdict.value, one.because)
+            for one in why_not(town.ruleset, town.of("c1"), town.world, seen, Ref("subscription", "s1"))
+        }
+        assert found == {
+            "pool/note": ("event", "it is about crisis.declared"),
+            "other/booked": ("event", "it is decided for each event_booking"),
+            "war/war": ("condition", '`crisis.kind in ["war"]` does not hold'),
+        }
+
+    def test_a_general_rule_is_decided_for_the_customer_as_such(self) -> None:
+        at, town = "2020-03-15T10:00:00Z", self.town()
+        town.happens("crisis.declared", at, "world", **pandemic("a", "IL"))
+        seen = read(event("crisis.declared", at, "world", **pandemic("a", "IL")))
+        about = Ref("subscription", "s1")
+        found = {
+            one.rule: one.because for one in why_not(town.ruleset, town.of("c1"), town.world, seen, about)
+        }
+        assert found["note"] == "it is decided for the customer as such"
+
+
+def pandemic(key: str, region: str) -> dict[str, str]:
+    return {"crisis_id": key, "kind": "pandemic", "region": region, "onset_from": "2020-03-01"}
+
+
+class TestWhatComesOfIt:
+    def test_answers_supplements_timers_and_held_messages_are_told(self) -> None:
+        prepared = policy_set(draft("p", refund("booking.paid")))
+        document = json.loads(json.dumps(last(prepared, booked(), cancelled()).to_json()))
+        document |= {
+            "supplements": "d-1",
+            "settles": [
+                {"offer": "o1", "alternative": "money", "by": "customer", "consented": False},
+                {"offer": "o2", "alternative": "later", "by": "silence", "consented": False},
+                {"offer": "o3", "alternative": None, "by": "rule", "consented": False},
+            ],
+            "held": [{"policy": "p", "version": 1, "until": "2020-03-05T00:00:00Z", "messages": {}}],
+            "timers": [{"id": "t", "at": "2020-04-01T00:00:00Z", "event": "offer.expired", "data": {}}],
+        }
+        lines = [line.strip() for line in explain(document)]
+        for told in (
+            "Adds to decision d-1",
+            "• the offer o1 is settled: money, chosen by the customer",
+            "• the offer o2 is settled: later, by default, without an answer",
+            "• the offer o3 is withdrawn",
+            "Message held until the staff know p v1, at the latest until 2020-03-05T00:00:00Z",
+            "Later: offer.expired on 2020-04-01T00:00:00Z",
+        ):
+            assert told in lines

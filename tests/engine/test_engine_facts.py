@@ -11,8 +11,8 @@ from policyengine.domain.events import Event
 from policyengine.domain.money import Money
 from policyengine.domain.state import CustomerState, Entity, entity_of, evolve
 from policyengine.domain.values import Value
-from policyengine.domain.world import World
-from policyengine.engine.facts import FactBuilder, Facts
+from policyengine.domain.world import World, evolve_world
+from policyengine.engine.facts import FactBuilder, Facts, ways
 
 NOON = datetime(2020, 3, 1, 12, tzinfo=UTC)
 PAID = Money(50_00, "ILS")
@@ -145,3 +145,158 @@ class TestWhoIsMeant:
     def test_the_customers_attributes_are_those_of_the_customer_entity(self) -> None:
         facts = facts_of(happened("customer.updated", region="north"), happened("policy.asked", about="x"))
         assert facts["customer.region"] == "north"
+
+
+def declared(key: str, region: str = "IL", kind: str = "pandemic", **data: Value) -> Event:
+    begun = {"onset_from": date(2020, 2, 1), **data}
+    return happened("crisis.declared", crisis_id=key, kind=kind, region=region, **begun)
+
+
+def imposed(key: str, region: str, percent: int) -> Event:
+    day = date(2020, 2, 20)
+    return happened(
+        "restriction.imposed",
+        **{
+            "restriction_id": key,
+            "kind": "capacity",
+            "region": region,
+            "from": day,
+            "capacity_percent": percent,
+        },
+    )
+
+
+def world_of(*events: Event, **given: Value) -> World:
+    world = World(given)
+    for event in events:
+        world = evolve_world(world, event, catalogue())
+    return world
+
+
+class TestTheWorld:
+    """What is everybody's is found by reference, what covers places one at a time."""
+
+    HOME = happened("customer.updated", region="tel-aviv-yafo")
+    ASKED = happened("policy.asked", about="x")
+
+    def around(
+        self, world: World, *events: Event, decided: Ref | None = None, read: frozenset[str] | None = None
+    ) -> tuple[Facts, dict[str, list[Value]]]:
+        """The facts of the last event, and of each choice the ids."""
+        state = CustomerState("c1")
+        for event in events:
+            if not event.type.startswith(("crisis", "restriction")):
+                state = evolve(state, event, catalogue())
+        builder = FactBuilder(catalogue())
+        facts, choices = builder.surround(state, world, events[-1], decided, read)
+        return facts, {kind: [each[f"{kind}.id"] for each in ways] for kind, ways in choices.items()}
+
+    def test_the_only_crisis_that_covers_the_customer_is_among_the_facts(self) -> None:
+        tomorrow = happened(
+            "crisis.phase_changed", **{"crisis_id": "a", "phase": "ongoing", "from": date(2020, 3, 2)}
+        )
+        world = world_of(declared("a"), tomorrow, declared("b", "IT"))
+        facts, choices = self.around(world, self.HOME, self.ASKED)
+        assert (facts["crisis.id"], facts["crisis.phase"], choices) == ("a", "onset", {})
+
+    def test_two_are_a_choice_by_id_and_neither_is_among_the_facts(self) -> None:
+        world = world_of(declared("b"), declared("a", "world"))
+        facts, choices = self.around(world, self.HOME, self.ASKED)
+        assert choices == {"crisis": ["a", "b"]}
+        assert [name for name in facts if name.startswith("crisis.")] == []
+
+    def test_one_that_has_not_begun_is_none(self) -> None:
+        world = world_of(declared("a", onset_from=date(2020, 3, 2)))
+        facts, choices = self.around(world, self.HOME, self.ASKED)
+        assert ("crisis.id" in facts, choices) == (False, {})
+
+    def test_built_at_once_the_facts_are_those_of_the_first(self) -> None:
+        world = world_of(declared("b", kind="war"), declared("a"))
+        facts = facts_of(self.HOME, self.ASKED, world=world)
+        assert (facts["crisis.id"], facts["crisis.kind"]) == ("a", "pandemic")
+
+    def test_what_no_rule_reads_is_not_looked_at(self) -> None:
+        world = world_of(declared("b"), declared("a"))
+        facts, choices = self.around(world, self.HOME, self.ASKED, read=frozenset(("restriction",)))
+        assert (choices, [name for name in facts if "." in name and name.startswith("crisis")]) == ({}, [])
+
+    def test_an_event_of_the_world_means_its_own_entity_though_others_cover_too(self) -> None:
+        world = world_of(declared("a"), declared("b"))
+        facts, choices = self.around(world, self.HOME, declared("b"))
+        assert (facts["crisis.id"], choices) == ("b", {})
+
+    def test_what_it_refers_to_is_still_looked_at_in_turn(self) -> None:
+        lockdown = happened(
+            "restriction.imposed",
+            **{
+                "restriction_id": "r",
+                "kind": "closure",
+                "region": "IL",
+                "from": date(2020, 2, 1),
+                "crisis_id": "b",
+            },
+        )
+        world = world_of(declared("a"), declared("b"), lockdown)
+        facts, choices = self.around(world, self.HOME, lockdown)
+        assert (facts["restriction.id"], choices) == ("r", {"crisis": ["a", "b"]})
+
+    def test_the_place_of_the_entity_counts_and_not_the_home(self) -> None:
+        abroad = happened(
+            "booking.made",
+            booking_id="b1",
+            kind="hotel",
+            starts_on=date(2020, 5, 1),
+            price=PAID,
+            country="IT",
+        )
+        world = world_of(imposed("home", "tel-aviv", 30), imposed("there", "IT", 10))
+        facts, _ = self.around(world, self.HOME, abroad, decided=Ref("booking", "b1"))
+        assert (facts["restriction.id"], facts["restriction.capacity_percent"]) == ("there", 10)
+        assert facts["place.regions"] == ("IT", "world")
+        facts, _ = self.around(world, self.HOME, abroad)  # the customer as such is at home
+        assert facts["restriction.id"] == "home"
+        assert facts["place.regions"] == ("IL", "tel-aviv", "tel-aviv-yafo", "world")
+
+    def test_where_nobody_knows_the_place_there_is_no_such_fact(self) -> None:
+        facts, _ = self.around(world_of(), self.ASKED)
+        assert "place.regions" not in facts
+
+    def test_a_site_is_found_by_reference_and_says_where_the_subscription_is(self) -> None:
+        site = happened("facility.registered", facility_id="f", name="Pool", kind="pool", region="eilat")
+        gym = happened("subscription.started", subscription_id="s", kind="gym", monthly_fee=PAID, site="f")
+        facts, _ = self.around(world_of(site), self.HOME, gym, decided=Ref("subscription", "s"))
+        assert (facts["facility.id"], facts["facility.kind"]) == ("f", "pool")
+        assert facts["place.regions"] == ("IL", "eilat", "south", "world")
+
+    def test_a_site_that_nobody_registered_is_absent(self) -> None:
+        gym = happened("subscription.started", subscription_id="s", kind="gym", monthly_fee=PAID, site="f")
+        facts, _ = self.around(world_of(), gym, decided=Ref("subscription", "s"))
+        assert "facility.id" not in facts
+
+    def test_what_a_case_gives_goes_before_each_of_several(self) -> None:
+        world = world_of(declared("a"), declared("b"), **{"crisis.phase": "recovery"})
+        state = evolve(CustomerState("c1"), self.HOME, catalogue())
+        around = FactBuilder(catalogue()).surround(state, world, self.ASKED, None)
+        phases = [facts["crisis.phase"] for facts in ways(*around, ["crisis"])]
+        assert phases == ["recovery", "recovery"]
+
+    def test_what_was_decided_before_is_there_where_a_rule_reads_it(self) -> None:
+        facts, _ = self.around(world_of(), self.ASKED, read=frozenset(("earlier",)))
+        assert facts["earlier.kinds"] == ()
+        facts, _ = self.around(world_of(), self.ASKED, read=frozenset())
+        assert "earlier.kinds" not in facts
+
+    def test_combinations_go_by_type_then_id_the_last_type_fastest(self) -> None:
+        world = world_of(declared("a"), declared("b"), imposed("r", "IL", 30), imposed("s", "tel-aviv", 10))
+        state = evolve(CustomerState("c1"), self.HOME, catalogue())
+        facts, choices = FactBuilder(catalogue()).surround(state, world, self.ASKED, None)
+        both = [
+            (one["crisis.id"], one["restriction.id"])
+            for one in ways(facts, choices, ["crisis", "restriction"])
+        ]
+        assert both == [("a", "r"), ("a", "s"), ("b", "r"), ("b", "s")]
+        # of the types that are not asked for there are no facts at all
+        assert [("restriction.id" in one, one["crisis.id"]) for one in ways(facts, choices, ["crisis"])] == [
+            (False, "a"),
+            (False, "b"),
+        ]
