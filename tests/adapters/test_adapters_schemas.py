@@ -162,3 +162,24 @@ def test_the_order_of_folders_changes_nothing(folder: Path, tmp_path: Path) -> N
     document: dict[str, Any] = CUSTOMER | {"$id": "entities/pool", "title": "pool", "x-entity": "pool"}
     write(ours, "entities/pool", document)
     assert load_catalogue([folder, ours]) == load_catalogue([ours, folder])
+
+
+REGIONS = {"world": {"parent": None}, "IL": {"parent": "world", "timezone": "Asia/Jerusalem"}}
+
+
+def test_a_tenant_adds_regions_with_a_folder_of_its_own(folder: Path, tmp_path: Path) -> None:
+    write(folder, "regions", REGIONS)
+    ours = tmp_path / "ours"
+    write(ours, "regions", {"haifa": {"parent": "IL"}})
+    catalogue = load_catalogue([folder, ours])
+    assert sorted(catalogue.regions) == ["IL", "haifa", "world"]
+    assert load_catalogue([ours, folder]) == catalogue
+    assert read_catalogue(catalogue.documents) == catalogue
+
+
+def test_a_fault_in_regions_is_found_at_its_line_and_column(folder: Path) -> None:
+    path = write(folder, "regions", REGIONS | {"haifa": {"parent": "ILL", "timezone": "Asia/Jerusalm"}})
+    assert [str(finding) for finding in findings(folder)] == [
+        f"{path}:10:5: PE015 unknown region `ILL`; did you mean `IL`?",
+        f"{path}:11:5: PE010 unknown time zone `Asia/Jerusalm`; did you mean `Asia/Jerusalem`?",
+    ]
