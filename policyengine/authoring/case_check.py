@@ -81,7 +81,8 @@ def _compare(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterat
         if kind in kinds:
             yield f"expected no {kind}, got one"
     yield from _compare_trace(wanted, traces)
-    yield from _compare_messages(wanted.get("messages", {}), decisions)
+    if "messages" in wanted:
+        yield from _compare_messages(wanted["messages"], decisions)
 
 
 def _compare_trace(wanted: Mapping[str, Any], traces: Sequence[RuleTrace]) -> Iterator[str]:
@@ -114,6 +115,10 @@ def _words(trace: RuleTrace) -> Iterator[str]:
 
 
 def _compare_messages(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterator[str]:
+    if not wanted:
+        said = [text for decision in decisions for text in decision.messages.values()]
+        if said:
+            yield f"expected no message, got {_listed(map(repr, said))}"
     for language, text in wanted.items():
         got = [decision.messages[language] for decision in decisions if language in decision.messages]
         if text not in got:

@@ -122,6 +122,15 @@ def expecting(tmp_path: Path, expect: str, *answers: list[Decision] | Rejection)
     return [text for failure in report.failures for text in failure.differences]
 
 
+def test_an_expectation_without_words_wants_nothing_said(tmp_path: Path) -> None:
+    assert expecting(tmp_path, "{messages: {}}", [decision([EXTENDED])]) == []
+
+
+def test_an_expectation_without_words_tells_what_was_said(tmp_path: Path) -> None:
+    told = [decision([EXTENDED], messages={"en": "hello"})]
+    assert expecting(tmp_path, "{messages: {}}", told) == ["expected no message, got 'hello'"]
+
+
 def test_an_event_is_written_by_type_and_properties_and_becomes_a_cloudevent(tmp_path: Path) -> None:
     engine = Fixed([decision([EXTENDED])])
     given = (
