@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, time
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
@@ -27,8 +28,10 @@ from policyengine.engine.answers import answer_to
 from policyengine.engine.explain import remedy_text
 from policyengine.errors import UsageError
 from policyengine.service.consistency import Case, Consistency, compare
+from policyengine.service.due import Due, find_due
 from policyengine.service.gaps import DIMENSIONS, Gaps, Group, find_gaps
 from policyengine.service.published import Period
+from policyengine.service.timeline import timeline as tell
 
 _SHOWN = 40  # rows of a table
 
@@ -170,9 +173,7 @@ def _show_consistency(report: Consistency) -> None:
         say(f"and {len(report.differing) - _SHOWN:,} more cases; --format json has them all")
     explained = len(report.differing) - len(report.unexplained)
     if report.differing:
-        say(
-            f"answered differently: {len(report.unexplained):,} without an explanation, {explained:,} with one"
-        )
+        say(f"answered differently: {explained:,} with an explanation, {len(report.unexplained):,} without")
     else:
         say("equal cases were all answered alike")
 
@@ -261,3 +262,88 @@ def _civil(moment: str, zone: str) -> str:
         return moment
     local = at.astimezone(time_zone(zone))
     return local.date().isoformat() if local.time() == time() else local.isoformat(" ", "minutes")
+
+
+def due(
+    ledger: LedgerOption = None,
+    on: Annotated[
+        str | None, typer.Option("--on", help="The day; by default the one that the stream has reached.")
+    ] = None,
+    within: Annotated[int, typer.Option("--within", min=0, help="Days before a deadline that are near.")] = 7,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Say what is overdue: reviews, offers, held messages, customers who heard nothing; and what is next.
+
+    Exit code 1 when something is overdue.
+
+    Example: `policyengine due --on 2020-07-01 --within 14`
+    """
+    with reading(ledger) as store, progress("reading", _size(store)) as advance:
+        found = find_due(store, _day(on), within=within, progress=advance)
+    if form is Format.JSON:
+        print_json(found.to_json())
+    else:
+        _show_due(found)
+    if found.late:
+        raise typer.Exit(FINDINGS)
+
+
+def _show_due(found: Due) -> None:
+    reached = "" if found.reached is None else f"; the stream has reached {found.reached:%Y-%m-%d %H:%M} UTC"
+    say(f"on {found.on}{reached}")
+    made = table("Reviews", "policy", "version", "review", "owner", right=("version",))
+    for review in (*found.overdue, *found.endless):
+        since = "neither review nor end" if review.review is None else f"{review.review}"
+        made.add_row(review.policy, str(review.version), since, review.owner)
+    _print(made, made.row_count)
+    for title, most in (
+        (f"Offers near or past their deadline, of {found.open_offers:,} that are open", found.offers),
+        ("Messages that wait for the staff", found.notices),
+    ):
+        made = table(title, "customer", "policy", "version", "until", "", right=("version",))
+        for one in most.listed()[:_SHOWN]:
+            late = "past" if one.past else ""
+            made.add_row(one.customer, one.policy, str(one.version), str(one.until or ""), late)
+        _print(made, most.count)
+    made = table("Duties to speak that nobody has answered", "customer", "since", "event", "told", "decision")
+    for duty in found.duties[:_SHOWN]:
+        made.add_row(duty.customer, f"{duty.since:%Y-%m-%d}", duty.event, duty.to, duty.decision_id)
+    _print(made, len(found.duties))
+    made = table("Jobs under way", "job", "shard", "done", "of", right=("done", "of"))
+    for job in found.jobs:
+        made.add_row(job.what, job.shard, f"{job.done:,}", f"{job.total:,}")
+    _print(made, made.row_count)
+    made = table(f"Next of {found.timer_count:,} timers", "due", "what", "shard")
+    for timer in found.timers:
+        made.add_row(f"{timer.at:%Y-%m-%d %H:%M}", timer.what, timer.shard)
+    _print(made, made.row_count)
+    if not found.late:
+        say("nothing is overdue")
+
+
+class Language(StrEnum):
+    """The language of a story; both: told in English, with the messages in both."""
+
+    HE = "he"
+    EN = "en"
+    BOTH = "both"
+
+
+def timeline(
+    customer: Annotated[str, typer.Argument(help="The customer's id.", metavar="CUSTOMER")],
+    ledger: LedgerOption = None,
+    lang: Annotated[Language, typer.Option("--lang", help="he, en or both.")] = Language.BOTH,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Tell one customer's story: what happened, what was decided, why, and what they were told.
+
+    Example: `policyengine timeline c17 --lang he`
+    """
+    with reading(ledger) as store:
+        story = tell(store, customer)
+    if form is Format.JSON:
+        print_json(story.to_json())
+        return
+    language = "he" if lang is Language.HE else "en"
+    for text in story.lines(language, ("en", "he") if lang is Language.BOTH else (language,)):
+        say(text)

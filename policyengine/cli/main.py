@@ -55,6 +55,8 @@ for command in (
     audit.explain,
     conduct.gaps,
     conduct.consistency,
+    conduct.due,
+    conduct.timeline,
     conduct.asked,
     owner.check,
     owner.test,

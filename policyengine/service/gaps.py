@@ -23,8 +23,7 @@ from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.history import situation
 from policyengine.service.ports import LedgerStore
 from policyengine.service.published import Books, Homes, Period
-from policyengine.service.recorded import Recorded, digest_of
-from policyengine.service.replay import Progress, no_progress
+from policyengine.service.recorded import Progress, Recorded, digest_of, no_progress
 from policyengine.service.step import NO_WORLD
 
 DIMENSIONS = ("type", "region", "reason")
@@ -141,8 +140,11 @@ def _look_closer(store: LedgerStore, recorded: Recorded, group: Group) -> None:
             message = f"entry {seq} of shard {shard} is gone; run `verify`"
             raise LedgerError(message, code="PE712")
         was = situation(store, entry, recorded)
-        for rule in why_not(was.policy_set.ruleset, was.state, NO_WORLD, was.event, was.entity):
-            if rule.verdict is not Verdict.EVENT and not rule.shadow:
+        lost = why_not(was.policy_set.ruleset, was.state, NO_WORLD, was.event, was.entity)
+        rules = [rule for rule in lost if rule.verdict is not Verdict.EVENT and not rule.shadow]
+        in_force = {rule.policy for rule in rules if rule.verdict is not Verdict.WINDOW}
+        for rule in rules:
+            if rule.verdict is not Verdict.WINDOW or rule.policy not in in_force:
                 group.because[rule.policy, rule.rule, why_lost(rule.to_json())] += 1
 
 
