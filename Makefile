@@ -30,7 +30,7 @@ lint: $(READY)
 	$(BIN)/policyengine schema export --check
 
 unit: $(READY)
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 schemas: $(READY)  ## write the generated schemas
 	$(BIN)/policyengine schema export
