@@ -303,8 +303,9 @@ def decision_of(
 ) -> Decision:
     """The decision on an entity: what the claims that stand give, what is settled, and what comes of it."""
     decision = assembled(ruleset, state, world, event, ref, claims=claims)
-    if decision.remedies or any(claim.stands for claim in claims):
-        decision = decision._replace(timers=timers(ruleset, decision, claims))
+    later = timers(ruleset, decision, claims) if claims or decision.remedies else ()
+    if later:
+        decision = decision._replace(timers=later)
     return answered(ruleset, event, decision)
 
 

@@ -37,10 +37,6 @@ class _Asked(NamedTuple):
     own: Ref | None
     read: frozenset[str] | None
 
-    def reads(self, kind: str) -> bool:
-        """Whether some rule reads anything of that name."""
-        return self.read is None or kind in self.read
-
 
 class FactBuilder:
     """Builds facts for one catalogue; holds the names ready made.
@@ -111,11 +107,11 @@ class FactBuilder:
         asked = _Asked(state, world, event, decided, entity_of(event, self._catalogue), read)
         for ref, values in self._chosen(asked):
             self._add(facts, ref, values)
-        if asked.reads(PLACE):
+        if read is None or PLACE in read:
             regions = regions_around(self._catalogue, world, state, decided)
             if regions:
                 facts["place.regions"] = regions
-        if asked.reads(EARLIER):
+        if read is None or EARLIER in read:
             facts.update(earlier_facts(state, decided))
         choices = self._choices(facts, asked) if world.entities else {}
         if world.given:
@@ -133,7 +129,8 @@ class FactBuilder:
         """What covers the entity, by type where there is more than one; the only one goes into the facts."""
         choices: dict[str, list[Facts]] = {}
         for kind in self._covering:
-            if not asked.reads(kind) or (asked.own is not None and asked.own.type == kind):
+            wanted = asked.read is None or kind in asked.read
+            if not wanted or (asked.own is not None and asked.own.type == kind):
                 continue
             found = covering(self._catalogue, asked.world, kind, asked.state, asked.decided, asked.event.time)
             if len(found) == 1:

@@ -22,6 +22,8 @@ from policyengine.engine.follow_ups import Due
 from policyengine.engine.ruleset import CompiledRule
 from policyengine.errors import MoneyError
 
+_APPLIED = Verdict.APPLIED  # a member of an enumeration costs a look-up each time
+
 
 @dataclass(slots=True)
 class Claim:
@@ -48,7 +50,7 @@ class Claim:
     @property
     def stands(self) -> bool:
         """Still applied."""
-        return self.verdict is Verdict.APPLIED
+        return self.verdict is _APPLIED
 
     @property
     def statutory(self) -> bool:
