@@ -219,6 +219,17 @@ class Remembered:
         query = select(entry).where(found_in_world, entry.c.ref == ref, entry.c.shard == shard)
         return [Entry(*row) for row in self._all(query.order_by(entry.c.seq))]
 
+    def world_events(self, shard: str, stop: int) -> Iterator[Entry]:
+        """Every event of the world before a sequence, in order."""
+        query = select(entry).where(
+            entry.c.shard == shard,
+            entry.c.seq < stop,
+            entry.c.kind.in_(("event", "internal")),
+            entry.c.customer.is_(None),
+        )
+        for row in self._stream(query.order_by(entry.c.seq)):
+            yield Entry(*row)
+
     # --- how -------------------------------------------------------------------------------------
 
     def _all(self, query: Select[*tuple[Any, ...]]) -> list[Row[*tuple[Any, ...]]]:

@@ -22,11 +22,11 @@ from policyengine.errors import LedgerError, UsageError
 from policyengine.ledger.faults import Fault
 from policyengine.ledger.merkle import HASH_BYTES
 from policyengine.service.counterfactual import Report, counterfactual
-from policyengine.service.history import find_decision, situation
+from policyengine.service.history import find_decision, situation, world_before
 from policyengine.service.policy_sets import PolicySet
-from policyengine.service.replay import Difference, engine_of
+from policyengine.service.recorded import engine_of
+from policyengine.service.replay import Difference
 from policyengine.service.replay import replay as replay_shard
-from policyengine.service.step import NO_WORLD
 from policyengine.service.verification import Expected, Verification, verify_ledger
 
 DAMAGED = "PE708"  # the database cannot be read far enough to verify it
@@ -258,7 +258,8 @@ def explain(
     with reading(ledger) as store:
         entry = find_decision(store, decision_id)
         was = situation(store, entry)
-        others = why_not(was.policy_set.ruleset, was.state, NO_WORLD, was.event, was.entity)
+        world = world_before(store, entry)
+        others = why_not(was.policy_set.ruleset, was.state, world, was.event, was.entity)
         rules = [rule.to_json() for rule in others if every or rule.verdict is not Verdict.EVENT]
     document = entry.document()
     if form is Format.JSON:

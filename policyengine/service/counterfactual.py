@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,14 +12,16 @@ import orjson
 
 from policyengine.domain.events import Event
 from policyengine.domain.money import Money
-from policyengine.domain.state import CustomerState
+from policyengine.domain.state import to_micros
 from policyengine.domain.validation import Validator
+from policyengine.engine.supplement import retroactive_versions
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Entry, Kind
+from policyengine.service.in_memory import InMemory
+from policyengine.service.machine import BY_THE_STATE, REACHED, TICKED, Happened, Machine, Refused
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import LedgerStore
 from policyengine.service.recorded import Progress, no_progress
-from policyengine.service.step import step
 
 EXAMPLES = 10
 _NAMES = ("version", "rule", "title")
@@ -39,7 +42,7 @@ class Report:
     """What would have changed. Money in minor units by (policy, currency)."""
 
     events: int = 0
-    refused: int = 0  # recorded events that the other catalogue does not accept
+    refused: int = 0  # recorded events that the other catalogue, or the other state, does not accept
     decisions: int = 0
     changed: int = 0
     customers: set[str] = field(default_factory=set)
@@ -119,40 +122,87 @@ def _add_money(totals: Counter[tuple[str, str]], document: Mapping[str, Any] | N
 def counterfactual(
     store: LedgerStore, shard: str, policy_set: PolicySet, *, progress: Progress = no_progress
 ) -> Report:
-    """Decide a shard's recorded events with ``policy_set`` and compare, decision by decision."""
-    report = Report()
-    validator = Validator(policy_set.catalogue)
-    states: dict[str, CustomerState] = {}
-    for event_entry, decided in _groups(store, shard, progress):
-        report.events += 1
-        event = validator.validate(orjson.dumps(event_entry.document()["event"]))
-        recorded = {document["decision_id"]: document for document in decided}
-        replayed: dict[str, Mapping[str, Any]] = {}
-        if isinstance(event, Event):
-            state = states.get(event.subject) or CustomerState(event.subject)
-            states[event.subject], decisions = step(policy_set.ruleset, state, event)
-            for decision in decisions:
-                replayed[decision.decision_id] = orjson.loads(canonical(decision.to_json()))
-        else:
-            report.refused += 1
-        for key in {**recorded, **replayed}:
-            report.note(recorded.get(key), replayed.get(key))
-    return report
+    """Decide a shard's recorded events with ``policy_set`` and compare, decision by decision.
 
-
-def _groups(
-    store: LedgerStore, shard: str, progress: Progress
-) -> Iterator[tuple[Entry, list[dict[str, Any]]]]:
-    """Each event entry with the decisions recorded for it."""
-    event: Entry | None = None
-    decided: list[dict[str, Any]] = []
+    The other policies have timers of their own, and reach whom they reach. The world is the recorded one.
+    """
+    other = _Other(policy_set)
     for entry in store.entries(shard):
         progress(1)
+        other.entry(entry)
+    return other.end()
+
+
+class _Other:
+    """A machine under other policies, fed with what came from outside, beside what was recorded."""
+
+    def __init__(self, policy_set: PolicySet) -> None:
+        self._report = Report()
+        self._validator = Validator(policy_set.catalogue)
+        self._memory = InMemory(remember=bool(retroactive_versions(policy_set.ruleset)))
+        self._machine = Machine(policy_set.ruleset, self._memory)
+        self._machine.adopt(policy_set.ruleset)
+        self._recorded: dict[str, Mapping[str, Any]] = {}  # by decision, until its counterpart comes
+        self._replayed: dict[str, Mapping[str, Any]] = {}
+
+    def entry(self, entry: Entry) -> None:
+        """Take a recorded decision down; let the other policies decide on what came from outside."""
+        document = entry.document()
         if entry.kind == Kind.DECISION:
-            decided.append(entry.document())
+            self._take(document, self._recorded, self._replayed)
         elif entry.kind == Kind.EVENT:
-            if event is not None:
-                yield event, decided
-            event, decided = entry, []
-    if event is not None:
-        yield event, decided
+            self._report.events += 1
+            event = self._validator.validate(orjson.dumps(document["event"]))
+            if isinstance(event, Event):
+                self._decide(self._machine.record(event))
+            else:
+                self._report.refused += 1
+        elif entry.kind == Kind.REJECTED:
+            if str(document.get("code")).startswith(BY_THE_STATE):
+                event = self._validator.validate(b64decode(document["raw"]))
+                if isinstance(event, Event):  # the other policies may have made another offer
+                    happenings = self._machine.record(event)
+                    self._decide(one for one in happenings if isinstance(one, Happened))
+        elif entry.kind == Kind.INTERNAL:
+            event = self._validator.validate(orjson.dumps(document["event"]))
+            if isinstance(event, Event) and event.type == TICKED:
+                self._decide(self._machine.advance(to_micros(event.time)))
+            elif isinstance(event, Event) and event.type == REACHED:
+                self._decide(self._machine.piece())
+
+    def end(self) -> Report:
+        """Reach whom there is to reach still; what has no counterpart is compared with nothing."""
+        while not self._machine.idle():
+            self._decide(self._machine.piece())
+        for document in self._recorded.values():
+            self._report.note(document, None)
+        for document in self._replayed.values():
+            self._report.note(None, document)
+        return self._report
+
+    def _decide(self, happenings: Iterable[Happened | Refused]) -> None:
+        for one in happenings:
+            if isinstance(one, Refused):
+                self._report.refused += 1
+                continue
+            customer = "" if self._machine.effects.is_of_world(one.event) else one.event.subject
+            self._memory.note(one.event, one.decisions, customer=customer, internal=one.internal)
+            for decision in one.decisions:
+                document = orjson.loads(canonical(decision.to_json()))
+                self._take(document, self._replayed, self._recorded)
+
+    def _take(
+        self,
+        document: Mapping[str, Any],
+        here: dict[str, Mapping[str, Any]],
+        there: dict[str, Mapping[str, Any]],
+    ) -> None:
+        """Compare a decision with its counterpart, or let it wait for that."""
+        key = document["decision_id"]
+        counterpart = there.pop(key, None)
+        if counterpart is None:
+            here[key] = document
+        elif here is self._recorded:
+            self._report.note(document, counterpart)
+        else:
+            self._report.note(counterpart, document)

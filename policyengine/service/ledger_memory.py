@@ -9,12 +9,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from policyengine.domain.events import Event
-from policyengine.errors import LedgerError
-from policyengine.ledger.entries import Entry, Kind, event_key
+from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.in_memory import InMemory
 from policyengine.service.memory import Past
 from policyengine.service.ports import LedgerStore
-from policyengine.service.recorded import Recorded, digest_of, revalidate
+from policyengine.service.recorded import Recorded, cause_of, digest_of, revalidate
 
 
 class LedgerMemory(InMemory):
@@ -35,22 +34,8 @@ class LedgerMemory(InMemory):
     def _event(self, entry: Entry) -> Event:
         return revalidate(self._recorded.at(digest_of(entry))[1], entry)
 
-    def _cause(self, cause: Mapping[str, Any], seq: int) -> Entry:
-        return cause_in(self._store, self._shard, cause, seq)
-
-
-def cause_in(store: LedgerStore, shard: str, cause: Mapping[str, Any], seq: int) -> Entry:
-    """The entry of the event that a decision names: it stands somewhere before the decision."""
-    key = event_key(cause["source"], cause["id"])
-    seen = store.seen(shard, [key]).get(key)
-    found = None if seen is None else store.entry(shard, seen.seq)
-    if found is None:
-        internal = store.internal_world_events(shard, key.hex())
-        found = next((one for one in reversed(internal) if one.seq < seq), None)
-    if found is None:
-        message = f"entry {seq} is a decision on an event that was not recorded; run `verify`"
-        raise LedgerError(message, code="PE712")
-    return found
+    def _cause(self, decision: Mapping[str, Any], seq: int) -> Entry:
+        return cause_of(self._store, self._shard, decision, seq)
 
 
 def pasts(
@@ -62,13 +47,14 @@ def pasts(
     event: Event | None = None
     decisions: list[Mapping[str, Any]] = []
     for entry in entries:
-        cause = None if entry.kind != Kind.DECISION else entry.document()["event"]
+        decision = None if entry.kind != Kind.DECISION else entry.document()
+        cause = None if decision is None else decision["event"]
         if cause is None or event is None or (event.source, event.id) != (cause["source"], cause["id"]):
             if event is not None:
                 yield Past(event, decisions)
-            event = event_of(entry if cause is None else cause_of(cause, entry.seq))
+            event = event_of(entry if decision is None else cause_of(decision, entry.seq))
             decisions = []
-        if cause is not None:
-            decisions.append(entry.document())
+        if decision is not None:
+            decisions.append(decision)
     if event is not None:
         yield Past(event, decisions)

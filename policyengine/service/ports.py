@@ -97,6 +97,9 @@ class LedgerStore(Protocol):
     def internal_world_events(self, shard: str, ref: str) -> list[Entry]:
         """The engine's own events of the world with that key, oldest first."""
 
+    def world_events(self, shard: str, stop: int) -> Iterator[Entry]:
+        """Every event of the world with ``seq < stop``, from outside or not, in order."""
+
     # --- what an auditor reads -------------------------------------------------------------------
 
     def shards(self) -> list[str]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import orjson
 
 from policyengine.domain.events import Event, Rejection
 from policyengine.domain.validation import Validator
 from policyengine.errors import LedgerError
-from policyengine.ledger.entries import Entry
+from policyengine.ledger.entries import Entry, Kind, event_key
 from policyengine.service.policy_sets import PolicySet, recorded
 from policyengine.service.ports import LedgerStore
 
@@ -71,3 +72,25 @@ def revalidate(validator: Validator, entry: Entry) -> Event:
 def validated(validator: Validator, entry: Entry) -> Event | Rejection:
     """The event of an entry, validated again, or why it is none."""
     return validator.validate(orjson.dumps(entry.document().get("event")))
+
+
+def cause_of(store: LedgerStore, shard: str, decision: Mapping[str, Any], seq: int) -> Entry:
+    """The entry of the event that a decision (``seq`` is its own) names; it stands somewhere before it.
+
+    An event from outside, one of the engine's own for the customer, or one of its own of the world.
+    """
+    key = event_key(decision["event"]["source"], decision["event"]["id"])
+    seen = store.seen(shard, [key]).get(key)
+    found = None if seen is None else store.entry(shard, seen.seq)
+    if found is not None:
+        return found
+    of_customer = (
+        one
+        for one in store.of_customer(shard, decision["customer"])
+        if one.kind == Kind.INTERNAL and one.ref == key.hex()
+    )
+    own = [one for one in (*of_customer, *store.internal_world_events(shard, key.hex())) if one.seq < seq]
+    if not own:
+        message = f"decision {decision['decision_id']} has no event before it; run `verify`"
+        raise LedgerError(message, code="PE712")
+    return own[-1]

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from policyengine.domain.events import Rejection
 from policyengine.ledger.entries import Kind, decision_body, rejected_body
 from policyengine.service.dry_run import dry_run
 from tests.service.runs import STREAM, entries, feed, half, lines, opened, pipeline
@@ -17,10 +16,9 @@ def dry(raw: bytes) -> list[bytes]:
     """The bodies that the answers would have in a ledger."""
     found = []
     for answer in dry_run(half(), raw.removesuffix(b"\n").split(b"\n")):
-        if isinstance(answer, Rejection):
-            found.append(rejected_body(answer).raw)
-        else:
-            found.extend(decision_body(decision.to_json()).raw for decision in answer)
+        if answer.rejection is not None:
+            found.append(rejected_body(answer.rejection).raw)
+        found.extend(decision_body(decision.to_json()).raw for decision in answer.decisions)
     return found
 
 
@@ -43,4 +41,5 @@ def test_decisions_and_rejections_are_those_of_a_run(tmp_path: Path, raw: bytes)
 
 def test_a_duplicate_decides_nothing() -> None:
     answers = list(dry_run(half(), lines(booked(), booked())[:-1].split(b"\n")))
-    assert [len(answer) for answer in answers if not isinstance(answer, Rejection)] == [1, 0]
+    assert [len(answer.decisions) for answer in answers] == [1, 0]
+    assert not any(answer.rejection for answer in answers)

@@ -13,7 +13,8 @@ from policyengine.errors import LedgerError
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Body, Entry, Kind, decision_body, event_key
 from policyengine.ledger.verify import verify
-from policyengine.service.replay import Difference, refold, replay
+from policyengine.service.refold import refold
+from policyengine.service.replay import Difference, replay
 from tests.ledger.ledgers import event_body
 from tests.service.runs import FULL, STREAM, as_it_is, feed, forge, half, lines, opened, pipeline
 from tests.support import booked, cancelled, line, policy_set
