@@ -102,6 +102,7 @@ class RemedyDocument(Source):
     to: str | None = None
     name: str | None = None
     value: str | None = None
+    offers_of: str | None = None
     note: str | None = None
 
 
@@ -215,6 +216,33 @@ class AnswerDocument(Document):
     hint: str = ""
 
 
+class TimerDocument(Document):
+    """An event that will happen because of the decision, unless it is settled before."""
+
+    id: str
+    at: datetime = Field(description="when, in UTC")
+    event: str = Field(description="its type")
+    data: dict[str, Any] = Field(description="its data")
+
+
+class SettledDocument(Document):
+    """An offer that is settled, or taken back."""
+
+    offer: str = Field(description="`<decision>/<policy>/<rule>`")
+    alternative: str | None = Field(description="what is taken; null: the offer is withdrawn")
+    by: Literal["customer", "silence", "rule"]
+    consented: bool
+
+
+class HeldDocument(Document):
+    """Messages that wait until the staff know of a policy version."""
+
+    policy: str
+    version: int = Field(ge=1)
+    until: datetime = Field(description="when they are sent at the latest")
+    messages: dict[str, str] = Field({}, description="by language; recorded, not published")
+
+
 class DecisionDocument(Document):
     """What was decided for one event and one entity, and why."""
 
@@ -230,6 +258,12 @@ class DecisionDocument(Document):
     policy_set: Digest
     trace: list[RuleTraceDocument]
     shadow: ShadowDocument | None = None
+    timers: list[TimerDocument] = []
+    settles: list[SettledDocument] = []
+    held: list[HeldDocument] = []
+    supplements: DecisionId | None = Field(
+        None, description="the decision that it adds to, after a retroactive amendment"
+    )
     answer: AnswerDocument | None = Field(None, description="to `policy.asked`: which version governs")
 
 

@@ -118,7 +118,7 @@ def _endings(ruleset: RuleSet, decision: Decision, claims: Sequence[Claim]) -> I
             continue
         zone = zone_of(ruleset, remedy.policy, remedy.version)
         over = last + _DAY if remedy.kind == "voucher" and last < LAST_DAY else last
-        if over < local_date(decision.time, zone) or last >= LAST_DAY:
+        if over <= local_date(decision.time, zone) or last >= LAST_DAY:
             continue  # it never began, or it never ends
         data: dict[str, Json] = {
             "decision_id": decision.decision_id,

@@ -210,7 +210,8 @@ class TestEndings:
         )  # no calendar beyond
 
     def test_of_what_never_began_there_is_none(self) -> None:
-        assert self.grant("voucher", amount="booking.paid", valid_until="2020-02-29") == []
+        assert self.grant("voucher", amount="booking.paid", valid_until="2020-03-01") == []
+        assert self.grant("freeze", until="2020-03-02") == []
 
     def test_a_decision_without_any_carries_no_key(self) -> None:
         life = Life(draft("p", refund("booking.paid")))
