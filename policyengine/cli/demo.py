@@ -18,16 +18,16 @@ from policyengine.bootstrap import (
     read_settings,
     shipped_rules,
 )
-from policyengine.cli.demo_story import tell
+from policyengine.cli.demo_story import tell, tell_customer
 from policyengine.cli.options import FormatOption
 from policyengine.cli.output import UNVERIFIED, Format, print_json, progress, say
 from policyengine.cli.simulate_stream import SEED, write_stream
-from policyengine.engine.explain import explain
 from policyengine.errors import UsageError
-from policyengine.service.history import find_decision
 from policyengine.service.pipeline import Tally
+from policyengine.service.story import SPAN_DAYS
 from policyengine.service.stream import generate
 from policyengine.service.summary import Summary, summarise
+from policyengine.service.timeline import timeline
 from policyengine.service.verification import Verification, verify_ledger
 
 _MADE = ("events.jsonl", "ledger.db", "ledger.db-wal", "ledger.db-shm")
@@ -50,11 +50,11 @@ def demo(
         message = f"cannot write to {folder}: {error.strerror}"
         raise UsageError(message) from error
     events = folder / "events.jsonl"
-    write_stream(events, generate(seed, customers, None))
+    number = write_stream(events, generate(seed, customers, None))
     ledger = f"sqlite:///{folder / 'ledger.db'}"
     store = open_ledger(ledger)
     try:
-        tally = _decide(store, events)
+        tally = _decide(store, events, max(1, number // SPAN_DAYS))
         summary = summarise(store, read_settings().shard)
         with progress("verifying", None) as advance:
             verified = verify_ledger(store, None, progress=advance)
@@ -71,7 +71,7 @@ def demo(
         raise typer.Exit(UNVERIFIED)
 
 
-def _decide(store: SqlLedgerStore, events: Path) -> Tally:
+def _decide(store: SqlLedgerStore, events: Path, a_day: int) -> Tally:
     # what is rejected shows in the ledger; a line of log for each would bury the story
     settings = read_settings().model_copy(update={"log_level": "error"})
     configure_logging(settings)
@@ -80,21 +80,19 @@ def _decide(store: SqlLedgerStore, events: Path) -> Tally:
     writer.publish()
     tally = Tally()
     with open_events(events, 0, b"") as source, progress("deciding", events.stat().st_size) as advance:
-        for records in source.batches(settings.batch_size):
+        for records in source.batches(a_day):
             start = writer.offset
             tally.add(writer.process(records, partial(fingerprint_of, events)))
+            for reached in writer.work_off():  # by the evening everybody is told, as in a year that is lived
+                tally.add(reached)
             advance(writer.offset - start)
-    for more in writer.work_off():
-        tally.add(more)
     return tally
 
 
 def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verification) -> None:
     tell(summary, tally.counts)
-    if summary.showcase is not None:
-        lines = "\n".join(explain(find_decision(store, summary.showcase).document()))
-        say("One decision explained")
-        say(lines)
+    if summary.customer is not None:
+        tell_customer(timeline(store, summary.customer))
     for shard, (size, root) in verified.roots.items():
         state = "verified" if not verified.faults else f"DOES NOT VERIFY: {len(verified.faults)} faults"
         say(f"\nLedger shard {shard}, {size:,} entries, {state}")
@@ -107,6 +105,8 @@ def _next(folder: Path, ledger: str, summary: Summary, verified: Verification) -
         say(f"  .venv/bin/policyengine verify --ledger {ledger} --expect {size}:{root.hex()}")
     if summary.showcase is not None:
         say(f"  .venv/bin/policyengine explain {summary.showcase} --ledger {ledger}")
+    if summary.customer is not None:
+        say(f"  .venv/bin/policyengine timeline {summary.customer} --ledger {ledger}")
     say(f"  .venv/bin/policyengine replay --ledger {ledger}")
     say(f"  .venv/bin/policyengine decide --rules rules --events {folder / 'events.jsonl'} | head -1")
     say("  .venv/bin/policyengine test rules")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from rich.panel import Panel
 
-from policyengine.cli.output import out, table
+from policyengine.cli.output import out, say, table
 from policyengine.domain.money import Money
 from policyengine.service.summary import Line, Summary, WorldEvent
+from policyengine.service.timeline import Timeline
 
 _REASON = 76  # characters of a reason that fit beside its code
 
@@ -23,6 +25,19 @@ def tell(summary: Summary, counts: Mapping[str, int]) -> None:
     _offers(summary)
     _policies(summary)
     _refused(summary)
+
+
+def tell_customer(story: Timeline) -> None:
+    """One customer's year, in English and in Hebrew: what they did, and what came of it."""
+    told = [
+        replace(one, decisions=[made for made in one.decisions if made.document["outcome"] != "none"])
+        for one in story.told
+    ]
+    short = replace(story, told=[one for one in told if one.decisions or one.whose == "customer"])
+    for title, language in (("The year of customer", "en"), ("השנה של לקוח", "he")):
+        say(f"\n{title} {story.customer}\n")
+        for text in short.lines(language, (language,)):
+            say(text)
 
 
 def _overview(counts: Mapping[str, int]) -> None:

@@ -76,6 +76,16 @@ def cancellation_id(name: str) -> str:
     return f"{name}/cancelled"
 
 
+def postponement_id(name: str) -> str:
+    """The id of the event that puts a performance off; its source is OPERATIONS."""
+    return f"{name}/postponed"
+
+
+def imposition_id(limit: Limit) -> str:
+    """The id of the event that imposes a restriction; its source is AUTHORITY."""
+    return f"{limit.id}/imposed/{iso(limit.start)}"
+
+
 def _at(day: int, hour: float) -> int:
     return day * DAY + int(hour * _HOUR)
 
@@ -145,11 +155,12 @@ def _limits() -> Iterator[Told]:
 
 def _imposed(limit: Limit) -> Data:
     data: Data = {"region": limit.region, "from": iso(limit.start), "reason": limit.reason}
-    data["kind"] = "closure" if limit.steps[0].percent == 0 else "gathering"
+    kind = "closure" if limit.steps[0].percent == 0 else "gathering"
+    data["kind"] = "movement" if limit.sector == "travel" else kind
     if limit.sector is not None:
         data["sector"] = limit.sector
-        kind = next((kind for kind, sector in SECTOR.items() if sector == limit.sector), None)
-        data.update({} if kind is None else {"facility_kind": kind})
+        facility = next((kind for kind, sector in SECTOR.items() if sector == limit.sector), None)
+        data.update({} if facility is None else {"facility_kind": facility})
     if limit.lapses:
         data["until"] = iso(limit.until)
     if limit.crisis is not None:
@@ -242,10 +253,10 @@ def _surplus() -> Iterator[Told]:
 
 # Which policies the staff is told of: policy, version, published, acknowledged (None: never)
 _STAFF_FIRST: tuple[tuple[str, int, str, str | None], ...] = (
-    ("fitness/closure-credit", 1, "2020-03-15", "2020-03-16"),
+    ("travel/own-initiative", 1, "2020-03-10", "2020-03-12"),
     ("fitness/closure-credit", 2, "2020-04-24", "2020-04-26"),
-    ("events/advance-refund", 1, "2020-03-12", None),
-    ("events/advance-refund", 2, "2020-12-30", "2021-01-03"),
+    ("education/online-credit", 2, "2020-04-27", "2020-05-03"),
+    ("events/advance-refund", 2, "2020-12-31", None),
 )
 
 
@@ -262,7 +273,7 @@ def _policies() -> Iterator[Told]:
         if acknowledged is not None:
             yield tell(acknowledged, 9, policy, version, "staff.acknowledged")
     yield tell("2020-04-24", 7, "fitness/closure-credit", 1, "policy.withdrawn")
-    yield tell("2020-12-30", 7, "events/advance-refund", 2, "policy.amended")
+    yield tell("2020-12-31", 7, "events/advance-refund", 2, "policy.amended")
 
 
 def _campaigns() -> Iterator[Told]:
@@ -274,14 +285,14 @@ def _campaigns() -> Iterator[Told]:
         data = dict(zip(("topic", "kind", "region", "sends_on"), what, strict=True))
         return tell(day, name, "planned", channel="mail", **data)
 
-    yield plan("2020-02-10", "purim", "fitness", "promotion", "tel-aviv-yafo", "2020-03-01")
-    yield plan("2020-03-12", "spring-weddings", "events", "event", "IL", "2020-03-20")
-    yield plan("2020-03-18", "easter", "tourism", "travel", "IT", "2020-04-02")
-    yield tell("2020-03-20", "spring-weddings", "changed", sends_on="2020-06-20")
-    yield plan("2020-06-20", "summer", "tourism", "travel", "eilat", "2020-07-05")
-    yield plan("2020-09-20", "gym-autumn", "fitness", "promotion", "IL", "2020-10-05")
+    yield plan("2020-02-10", "purim", "Purim at the gym", "in_store", "tel-aviv-yafo", "2020-03-01")
+    yield plan("2020-03-05", "spring-weddings", "חתונות באביב", "event", "IL", "2020-03-20")
+    yield tell("2020-03-16", "spring-weddings", "changed", sends_on="2020-06-20")
+    yield plan("2020-03-18", "easter", "Easter by the lake", "travel", "IT", "2020-04-02")
+    yield plan("2020-06-20", "summer", "Summer in Eilat", "reminder", "eilat", "2020-07-05")
+    yield plan("2020-09-10", "gym-autumn", "חוזרים לכושר", "in_store", "IL", "2020-10-05")
     yield tell("2020-09-27", "gym-autumn", "cancelled")
-    yield plan("2021-03-10", "welcome-back", "fitness", "promotion", "IL", "2021-03-21")
+    yield plan("2021-03-10", "welcome-back", "Welcome back", "promotion", "IL", "2021-03-21")
 
 
 def _wrong() -> Iterator[Told]:

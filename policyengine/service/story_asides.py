@@ -49,7 +49,7 @@ def complains(story: Story, topic: str, share: float) -> Telling:
     story.source = source
 
 
-def answer(story: Story, ref: Ref, offer: Offer, cause: tuple[str, str] | None = None) -> Telling:
+def answer(story: Story, ref: Ref | None, offer: Offer, cause: tuple[str, str] | None = None) -> Telling:
     """An answer to the offer that a decision made: most often in time, else late, wrong, or none at all.
 
     ``cause``: source and id of the world's event that the decision answers; None: the story's last event.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from policyengine.domain.decision import Ref
-from policyengine.service.chronicle import OPERATIONS, cancellation_id
+from policyengine.service.chronicle import OPERATIONS, cancellation_id, postponement_id
 from policyengine.service.story import CAFE, GYM, HALL, SCHOOL, SHOP, SOFTWARE, STAGE, Data, Story, Telling
 from policyengine.service.story_asides import Offer, answer, charge, complains
 from policyengine.service.story_year import (
     ANY,
     SECTOR,
+    Showing,
     Site,
     allowed,
     closures,
@@ -22,6 +23,11 @@ from policyengine.service.story_year import (
 )
 
 _ADVANCE = Offer("events/advance-refund", "choose", ("money", "new-date"))
+_TERMS = Offer("subscriptions/terms-review", "subscription", ("as-it-is", "pause", "smaller"))
+_BUSINESS_TERMS = Offer("subscriptions/terms-review", "business", ("as-it-is", "pay-later", "pause"))
+_CANCELLED = Offer("events/show-cancelled", "cancelled", ("money", "similar"), 30)
+_MOVED = Offer("events/show-cancelled", "moved", ("keep", "money"), 30)
+_REVIEWS = on("2020-03-15")  # from here on agreements are opened again
 _BY_LAW = on("2021-01-01")  # from here on the advance is returned without a choice
 _LEAVING = Offer("subscriptions/before-you-leave", "another-solution", ("rest", "smaller", "leave"), 3)
 _SERVICES = {
@@ -50,7 +56,8 @@ def subscription(story: Story) -> Telling:
         yield from _interrupted(story, key)
     elif story.chance(0.7):
         yield from _while_closed(story, site, key, fee)
-    yield from story.pick((_priced, _taught, _frozen, _left, _left))(story, kind, key, fee)
+    ends = (_taught, _taught, _left) if kind == "lessons" else (_priced, _taught, _frozen, _left, _left)
+    yield from story.pick(ends)(story, kind, key, fee)
 
 
 def _site(story: Story, kind: str) -> Site | None:
@@ -111,9 +118,11 @@ def _frozen(story: Story, _kind: str, key: Data, _fee: Data) -> Telling:
     yield "subscription.resumed", key
 
 
-def _left(story: Story, _kind: str, key: Data, _fee: Data) -> Telling:
+def _left(story: Story, kind: str, key: Data, _fee: Data) -> Telling:
     if story.chance(0.3):
         yield "terms.review_requested", {"wish": story.pick(("pause", "pay_later", "smaller_plan")), **key}
+        if story.today > _REVIEWS:
+            yield from answer(story, None, _BUSINESS_TERMS if kind == "b2b" else _TERMS)
         story.after(1, 5)
     hard = story.chance(0.5)
     said = {"hardship": hard, "reason": story.pick(("no income", "פוטרתי מהעבודה", "moving"))}
@@ -191,15 +200,18 @@ def show(story: Story) -> Telling:
     if fate is None:
         return
     story.wait_for(fate.told + 1)
-    if fate.new_day is None and _TICKET is not None:
-        yield from answer(
-            story, Ref("ticket", key["ticket_id"]), _TICKET, (OPERATIONS, cancellation_id(name))
-        )
+    cause, offer = _announcement(name, fate)
+    yield from answer(story, Ref("ticket", key["ticket_id"]), offer, cause)
     yield from complains(story, "refund", 0.3)
 
 
-_TICKET: Offer | None = None  # what the shipped policies offer for a cancelled performance
 _LAST = 700
+
+
+def _announcement(name: str, fate: Showing) -> tuple[tuple[str, str], Offer]:
+    if fate.new_day is None:
+        return (OPERATIONS, cancellation_id(name)), _CANCELLED
+    return (OPERATIONS, postponement_id(name)), _MOVED
 
 
 def _season(story: Story) -> Telling:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from policyengine.domain.decision import Ref
-from policyengine.service.chronicle import OPERATIONS, withdrawal_id
+from policyengine.domain.timers import INTERNAL_SOURCE
+from policyengine.service.chronicle import AUTHORITY, OPERATIONS, imposition_id, withdrawal_id
 from policyengine.service.story import AIRLINE, DAY, HOTELS, RAIL, SHOP, TOURS, Data, Story, Telling, cash
 from policyengine.service.story_asides import Offer, answer, charge, complains
 from policyengine.service.story_year import (
     ANY,
     AROUND,
+    LIMITS,
+    PANDEMIC,
     ROUTES,
     STRIKE_DAYS,
     Route,
@@ -24,7 +27,17 @@ _EU = frozenset({"IT", "DE"})
 _LAST_VOUCHER = on("2020-03-08")  # packages booked before it may be exchanged for a voucher
 _PACKAGE = Offer("travel/package-de", "choice", ("money", "voucher", "new-date"))
 _OTHER_WAY = Offer("airline/eu261", "refund-or-other-way", ("refund", "other-way"), 30)
-_FLIGHT: Offer | None = None  # what the shipped policies offer for a withdrawn flight
+_FLIGHT = Offer("airline/withdrawn-flight", "choose", ("money", "other-day", "voucher"), 30)
+_LATER = Offer("travel/own-initiative", "choose", ("new-date", "money"))
+_CLOSED_THERE = Offer("travel/own-initiative", "closed-there", ("new-date", "money"))
+_OF_TRAVEL = frozenset({None, "tourism", "travel"})
+_AT_ONCE = 21  # days before the journey in which the money comes back without a choice
+# When the crisis itself reaches bookings: told on that day, for journeys before the other
+_CRISIS = (
+    (on("2020-03-11"), on("2020-05-31"), (INTERNAL_SOURCE, f"crisis.phase_began:{PANDEMIC}:onset_from:1")),
+    (on("2020-05-18"), on("2020-12-31"), (AUTHORITY, f"{PANDEMIC}/extended/2020-05-18")),
+    (on("2020-09-10"), on("2021-06-30"), (AUTHORITY, f"{PANDEMIC}/extended/2020-09-10")),
+)
 _STAYS = (
     ("IL", "eilat"), ("IL", "north"), ("IL", "jerusalem"), ("IL", "tel-aviv-yafo"), ("IT", "IT-34"),
     ("IT", "IT-25"), ("DE", "DE-BY"), ("DE", "DE-BE"), ("GR", None), ("US", "US-NY"),
@@ -74,15 +87,37 @@ def booking(story: Story) -> Telling:
         "price": cash(price, story.home.currency), "paid": cash(price // 4, story.home.currency),
         "change_fee": story.money(40, 250),
     }  # fmt: skip
-    start, early = story.now + ahead * DAY, story.today < _LAST_VOUCHER
+    made, start, early = story.today, story.now + ahead * DAY, story.today < _LAST_VOUCHER
     story.after(3, 20)
     if story.chance(0.4):
         yield "booking.paid", {**key, "paid": cash(price // 2, story.home.currency)}
         story.after(0.5, 4)
     place = region or country
+    reached = _reached(place, made, start // DAY)
+    if reached is not None:
+        day, offer, cause = reached
+        story.wait_for(day + 1)
+        if offer is not None:
+            yield from answer(story, Ref("booking", key["booking_id"]), offer, cause)
+        if story.chance(0.7):
+            return  # the company has acted, and there is nothing to ask for
     if not _closed_to(story, place):
         story.now = max(story.now, start - story.number_between(2, 20) * DAY)
     yield from _end_of_booking(story, key, place, start, price, package=kind == "package" and early)
+
+
+def _reached(place: str, made: int, start: int) -> tuple[int, Offer | None, tuple[str, str]] | None:
+    """When the world first reaches a booking, what it offers (nothing: money at once), and the event."""
+    found: list[tuple[int, Offer | None, tuple[str, str]]] = []
+    for told, until, cause in _CRISIS:
+        if made < told <= start < until:
+            found.append((told, _LATER if start - told > _AT_ONCE else None, cause))
+    for limit in LIMITS:
+        told, over = limit.start - 1, limit.lapses and limit.until <= start
+        there = limit.sector in _OF_TRAVEL and limit.region in AROUND[place]
+        if there and made < told < start and not over:
+            found.append((told, _CLOSED_THERE, (AUTHORITY, imposition_id(limit))))
+    return min(found, key=lambda one: one[0]) if found else None
 
 
 def _closed_to(story: Story, place: str) -> bool:
@@ -148,7 +183,7 @@ def flight(story: Story) -> Telling:
 def _withdrawn(story: Story, key: Data, flight: str, announced: int) -> Telling:
     """The airline has withdrawn the flight for everybody; what is left is an answer, or a complaint."""
     story.wait_for(announced + 1)
-    if _FLIGHT is not None:
+    if story.home.country == "US":  # elsewhere the law gives the money back without a question
         ref = Ref("flight_booking", key["flight_booking_id"])
         yield from answer(story, ref, _FLIGHT, (OPERATIONS, withdrawal_id(flight)))
     yield from complains(story, "refund", 0.25)

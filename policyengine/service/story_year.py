@@ -84,6 +84,7 @@ SECTOR = {
     "school": "education",
     "restaurant": "food",
     "theatre": "culture",
+    "hotel": "tourism",
 }
 
 

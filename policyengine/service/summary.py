@@ -14,8 +14,10 @@ from policyengine.domain.money import Money
 from policyengine.domain.remedies import WORTH_KINDS
 from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.ledger.entries import Entry, Kind
+from policyengine.service.agenda import TOOK_EFFECT
 from policyengine.service.ports import LedgerStore
 
+_FITS = 16  # events and grants that fit on a page
 _UNASKED, _OFFERED, _CHOSE, _TOLD = 1, 2, 4, 8  # what a customer's year may hold
 
 
@@ -133,6 +135,7 @@ class _Reader:
         event, remedies, offers = document["event"], document["remedies"], document["offers"]
         if not remedies and not offers:
             return
+        self._length[customer] += 1
         for key in dict.fromkeys((one["policy"], one["version"]) for one in (*remedies, *offers)):
             line = summary.policies.setdefault(key, Line())
             mine = [one for one in remedies if (one["policy"], one["version"]) == key]
@@ -140,8 +143,9 @@ class _Reader:
         unasked = event["type"] in self._of_world
         if unasked:
             summary.unasked.setdefault(event["type"], Line()).add(customer, remedies, len(offers))
-        elif event["source"] == INTERNAL_SOURCE:
-            summary.in_time.setdefault(event["type"], Line()).add(customer, remedies, len(offers))
+        elif event["source"] == INTERNAL_SOURCE or "supplements" in document:
+            cause = TOOK_EFFECT if "supplements" in document else event["type"]
+            summary.in_time.setdefault(cause, Line()).add(customer, remedies, len(offers))
         self._show(document, unasked=unasked)
 
     def _show(self, document: dict[str, Any], *, unasked: bool) -> None:
@@ -165,7 +169,7 @@ class _Reader:
         if self._years:
             summary.customer = max(
                 self._years,
-                key=lambda one: (self._years[one].bit_count(), -self._length[one], one),
+                key=lambda one: (self._years[one].bit_count(), -abs(self._length[one] - _FITS), one),
             )
         return summary
 
