@@ -178,7 +178,7 @@ def find_due(
         due.duties += _duties(store, shard, progress)
         due.timer_count += store.timer_count(shard)
         due.timers += [
-            Pending(shard, f"{timer.event} {timer.id}", timer.at)
+            Pending(shard, f"{timer.event}, {timer.customer or 'everybody'}", timer.at)
             for timer in store.timers(shard, None, timers)
         ]
     due.duties.sort(key=lambda duty: (duty.since, duty.customer))
@@ -262,7 +262,7 @@ def _day(value: Value | None) -> date | None:
 
 
 def _duties(store: LedgerStore, shard: str, progress: Progress) -> Iterator[Duty]:
-    """Held are only the duties that are open; a message to the customer ends theirs."""
+    """Held are only the duties that are open; a later message to the customer ends theirs."""
     books = Books(store)
     pending: dict[str, list[Duty]] = {}
     for entry in store.entries(shard):
@@ -271,12 +271,12 @@ def _duties(store: LedgerStore, shard: str, progress: Progress) -> Iterator[Duty
             continue
         document = entry.document()
         customer = document["customer"]
-        if document["messages"]:
+        if document["messages"]:  # what was raised before is answered, what this decision raises is not
             pending.pop(customer, None)
-        elif document["event"]["source"] == INTERNAL_SOURCE:
-            pending.setdefault(customer, []).extend(_raised(books, entry, document))
-            if not pending[customer]:
-                del pending[customer]
+        if document["event"]["source"] == INTERNAL_SOURCE:
+            raised = list(_raised(books, entry, document))
+            if raised:
+                pending.setdefault(customer, []).extend(raised)
     for duties in pending.values():
         yield from duties
 

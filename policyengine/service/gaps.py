@@ -17,14 +17,14 @@ from policyengine.domain.catalogue import Attribute, Scope
 from policyengine.domain.decision import Verdict
 from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.domain.values import Json, ValueType
+from policyengine.domain.world import World, evolve_world
 from policyengine.engine.explain import why_not
 from policyengine.errors import LedgerError
 from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.history import situation
 from policyengine.service.ports import LedgerStore
 from policyengine.service.published import Books, Homes, Period
-from policyengine.service.recorded import Progress, Recorded, digest_of, no_progress
-from policyengine.service.step import NO_WORLD
+from policyengine.service.recorded import Progress, Recorded, digest_of, no_progress, revalidate
 
 DIMENSIONS = ("type", "region", "reason")
 _REASONS = frozenset(("reason", "because", "topic", "cause", "about"))
@@ -126,26 +126,48 @@ def find_gaps(
         head = store.head(shard).policy_set
         if head:
             gaps.versions.update(books.at(head).titles())
-    recorded = Recorded(store)
-    for group in gaps.groups.values():
-        _look_closer(store, recorded, group)
+    _look_closer(store, gaps)
     return gaps
 
 
-def _look_closer(store: LedgerStore, recorded: Recorded, group: Group) -> None:
-    """Why the rules lost that the index passed over, in the examples of a group."""
-    for shard, seq in group.examples:
+def _look_closer(store: LedgerStore, gaps: Gaps) -> None:
+    """Why the rules lost that the index passed over, in the examples of each group."""
+    recorded = Recorded(store)
+    examples = sorted((example, group.key) for group in gaps.groups.values() for example in group.examples)
+    worlds: dict[str, _Worlds] = {}
+    for (shard, seq), key in examples:
         entry = store.entry(shard, seq)
         if entry is None:
             message = f"entry {seq} of shard {shard} is gone; run `verify`"
             raise LedgerError(message, code="PE712")
         was = situation(store, entry, recorded)
-        lost = why_not(was.policy_set.ruleset, was.state, NO_WORLD, was.event, was.entity)
+        world = worlds.setdefault(shard, _Worlds(store, shard, recorded)).before(seq)
+        lost = why_not(was.policy_set.ruleset, was.state, world, was.event, was.entity)
         rules = [rule for rule in lost if rule.verdict is not Verdict.EVENT and not rule.shadow]
         in_force = {rule.policy for rule in rules if rule.verdict is not Verdict.WINDOW}
         for rule in rules:
             if rule.verdict is not Verdict.WINDOW or rule.policy not in in_force:
-                group.because[rule.policy, rule.rule, why_lost(rule.to_json())] += 1
+                gaps.groups[key].because[rule.policy, rule.rule, why_lost(rule.to_json())] += 1
+
+
+class _Worlds:
+    """The world before one entry after the other, in the order of their sequence."""
+
+    def __init__(self, store: LedgerStore, shard: str, recorded: Recorded) -> None:
+        self._entries = store.world_events(shard, store.head(shard).size)
+        self._next = next(self._entries, None)
+        self._recorded = recorded
+        self._world = World()
+
+    def before(self, seq: int) -> World:
+        """The world as it was when that entry was written."""
+        while self._next is not None and self._next.seq < seq:
+            policy_set, validator = self._recorded.at(digest_of(self._next))
+            event = revalidate(validator, self._next)
+            if policy_set.catalogue.events[event.type].scope is Scope.WORLD:
+                self._world = evolve_world(self._world, event, policy_set.catalogue)
+            self._next = next(self._entries, None)
+        return self._world
 
 
 class _Ask(NamedTuple):

@@ -16,12 +16,12 @@ from policyengine.domain.regions import zone_of
 from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.domain.values import Json, instant_to_json
 from policyengine.engine.answers import in_language
-from policyengine.errors import LedgerError, UsageError
-from policyengine.ledger.entries import Entry, Kind, event_key
+from policyengine.errors import UsageError
+from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.gaps import why_lost
 from policyengine.service.ports import LedgerStore
 from policyengine.service.published import Book, Books, Homes
-from policyengine.service.recorded import digest_of
+from policyengine.service.recorded import cause_of, digest_of
 from policyengine.service.told import isolated, line, moment, remedy, word
 
 _GIVEN = ("outcome", "entity", "remedies", "offers", "denials", "messages", "settles", "held", "answer")
@@ -75,11 +75,15 @@ class Decided:
             yield from self._offer(offer, language)
         for denial in document["denials"]:
             yield f"{word('denied', language)}: {isolated(denial['reason'])}"
+        if document["outcome"] == "none" and not document["messages"] and not document["trace"]:
+            yield f"{word('none', language)}: {word('no rule', language)}"
+            return
         if document["outcome"] == "none" and not document["messages"]:
             yield word("none", language)
         if document.get("held"):
             yield word("held", language)
-        yield f"{word('why', language)}: {self.why(language)}"
+        if not document.get("answer"):
+            yield f"{word('why', language)}: {self.why(language)}"
 
     def _offer(self, offer: Mapping[str, Any], language: str) -> Iterator[str]:
         until = ""
@@ -192,24 +196,15 @@ def _told(store: LedgerStore, shard: str, customer: str, books: Books) -> Iterat
         if told is None or (told.event["source"], told.event["id"]) != (cause["source"], cause["id"]):
             if told is not None:
                 yield told
-            told = _cause(store, entry, cause, book)
+            told = _cause(store, entry, book)
         told.decisions.append(Decided(document, book))
     if told is not None:
         yield told
 
 
-def _cause(store: LedgerStore, entry: Entry, cause: Mapping[str, Any], book: Book) -> Told:
+def _cause(store: LedgerStore, entry: Entry, book: Book) -> Told:
     """The event that a decision names and that is not the customer's latest: found where it was recorded."""
-    key = event_key(cause["source"], cause["id"])
-    seen = store.seen(entry.shard, [key]).get(key)
-    found = None if seen is None else store.entry(entry.shard, seen.seq)
-    if found is None:
-        earlier = store.internal_world_events(entry.shard, key.hex())
-        found = next((one for one in reversed(earlier) if one.seq < entry.seq), None)
-    if found is None:
-        message = f"entry {entry.seq} is a decision on an event that was not recorded; run `verify`"
-        raise LedgerError(message, code="PE712")
-    event = found.document()["event"]
+    event = cause_of(store, entry.shard, entry.document(), entry.seq).document()["event"]
     of_world = book.catalogue.events[event["type"]].scope is Scope.WORLD
     return Told(event, "world" if of_world else "customer")
 
