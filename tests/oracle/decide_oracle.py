@@ -15,6 +15,8 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
+from later_oracle import answered, check_day, promised_by, timers
+
 from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.events import Event
 from policyengine.domain.money import MAX_EXACT, Money
@@ -90,7 +92,10 @@ class Oracle:
     def decide(self, event: Event, world: Mapping[str, Any]) -> list[dict[str, Any]]:
         """The decisions for the next event, as documents."""
         self.events.setdefault(event.subject, []).append(event)
+        answer = answered(event, self.decisions.get(event.subject, []))
         own = self.concerns(event)
+        if answer is not None:
+            own = answer[0]["entity"] and (answer[0]["entity"]["type"], answer[0]["entity"]["id"])
         wanted = {
             rule.for_ for policy in self.policies for rule in policy.rules if event.type in rule.event_types
         }
@@ -234,6 +239,8 @@ class Oracle:
             deadline = offer.deadline
             if isinstance(deadline, str):
                 deadline = self.compile(language, deadline, ValueType.DATE).value(facts)  # type: ignore[assignment]
+            if isinstance(deadline, date):
+                check_day(wish.policy, deadline, "deadline", facts["event.time"])
             choices = [
                 {"id": one.id, "title": dict(one.title), "remedies": [computed(spec) for spec in one.grant]}
                 for one in offer.alternatives
@@ -303,7 +310,14 @@ class Oracle:
             ]
             name = cap_name(cap)
             if cap.count is not None:
-                used = max(len({(one["decision"], one["rule"]) for one in span}) for span in spans)
+                offered = {(one["decision"], one["rule"]) for one in past if one["kind"] == "offer"}
+                used = max(
+                    len({
+                        (one["decision"], one["rule"]) for one in span
+                        if (one["decision"], one["rule"]) not in offered or one["kind"] == "offer"
+                    })
+                    for span in spans
+                )  # fmt: skip
                 if used + len(besides) >= cap.count:
                     wish.lose("cap", f"{name} is used up")
                 continue
@@ -337,7 +351,7 @@ class Oracle:
                     "amount": amount and Money.parse(amount["value"], amount["currency"]),
                     "entity": entity,
                     "time": datetime.fromisoformat(document["event"]["time"]),
-                    "decision": document["decision_id"],
+                    "decision": promised_by(document, one),
                 }
 
     # --- the document --------------------------------------------------------------------------
@@ -355,6 +369,16 @@ class Oracle:
                 if wish.rule.deny is not None
             ],
         }
+        answer = answered(event, self.decisions.get(event.subject, []))
+        title: dict[str, str] = {}
+        if answer is not None and entity == (
+            answer[0]["entity"] and (answer[0]["entity"]["type"], answer[0]["entity"]["id"])
+        ):
+            _, offer, settled = answer
+            (chosen,) = (one for one in offer["alternatives"] if one["id"] == settled["alternative"])
+            out["remedies"] = [*chosen["remedies"], *out["remedies"]]
+            out["settles"] = [settled]
+            title = chosen["title"]
         outcome = "granted" if out["remedies"] else "offered" if out["offers"] else None
         if any(wish.remedies or wish.offers for wish in trial):
             out["shadow"] = {
@@ -373,8 +397,10 @@ class Oracle:
             "entity": entity and {"type": entity[0], "id": entity[1]},
             "outcome": outcome or ("denied" if out["denials"] else "none"),
             "policy_set": self.digest,
-            "messages": messages(live),
+            "messages": title | messages(live),
         }
+        if later := timers(out, self.policies):
+            out["timers"] = later
         # after the messages, which may add to why
         out["trace"] = [
             signed(wish)
