@@ -100,7 +100,7 @@ class InMemory:
     def touched(self, keys: Sequence[str]) -> list[str]:
         """The customers found by any of the keys, by rank and then by customer."""
         found = {customer for key in keys for customer in self._found.get(key, ())}
-        return sorted(found)
+        return sorted(found, key=lambda customer: (self.ranks.get(customer, _LAST), customer))
 
     # --- jobs -------------------------------------------------------------------------------------
 
