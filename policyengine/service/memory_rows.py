@@ -7,11 +7,24 @@ from collections.abc import Iterator, Mapping
 from policyengine.domain.state import settle
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.remembered import PLACES, QUEUES, RANKS, STATES, TIMERS, Layout, Row
-from policyengine.service.ports import LedgerStore
+from policyengine.service.ports import LedgerStore, Place
 from policyengine.service.refold import Refolded
+from policyengine.service.stored import Changes
 from policyengine.service.world_rows import CUSTOMER, parts_of_world
 
 Rows = Mapping[Row, Row]  # values by keys
+
+
+def states_of(refolded: Refolded) -> dict[str, dict[str, bytes]]:
+    """The parts of every state, by customer; "" is the world."""
+    states = {customer: settle(state)[1] for customer, state in refolded.states.items()}
+    return {**states, CUSTOMER: parts_of_world(refolded.world)}
+
+
+def changes_of(refolded: Refolded) -> Changes:
+    """All of it as something to be written."""
+    places = {Place(key, *found): True for found, keys in refolded.places.items() for key in keys}
+    return Changes(states_of(refolded), refolded.timers, places, refolded.ranks, refolded.queues)
 
 
 def rows_of(refolded: Refolded) -> Iterator[tuple[Layout, Rows]]:

@@ -35,8 +35,10 @@ from policyengine.ledger.entries import (
 from policyengine.ledger.merkle import Tree
 from policyengine.service.door import Door, conflict, impostor
 from policyengine.service.machine import Happened, Machine, Refused
+from policyengine.service.memory_rows import changes_of
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import Batch, Checkpoint, Head, LedgerStore, Seen
+from policyengine.service.refold import refold
 from policyengine.service.stored import StoredMemory
 
 MOST = 5_000  # entries of a transaction, unless a single record leaves more
@@ -92,6 +94,23 @@ class Pipeline:
         self.offset: int = 0 if checkpoint is None else checkpoint.offset
         self._since = None if checkpoint is None else checkpoint.offset
         self._fingerprint = b"" if checkpoint is None else checkpoint.fingerprint
+        if self.head.size and self.memory.world.now is None:
+            self._remember()
+
+    def _remember(self) -> None:
+        """Fold a ledger again that an older version wrote, which remembered less."""
+        refolded = refold(self._store, self._place.shard)
+        if refolded.world.now is None:
+            return
+        batch = Batch(
+            root=self.head.root,
+            frontier=self.head.frontier,
+            policy_set=self.head.policy_set,
+            **changes_of(refolded)._asdict(),
+        )
+        self.head = self._store.commit(self._place.shard, batch, self.head)
+        self.memory.reset()
+        self._log.info("ledger of an older version remembered", size=self.head.size)
 
     def _use(self, policy_set: PolicySet) -> None:
         catalogue = policy_set.catalogue

@@ -21,11 +21,11 @@ from policyengine.domain.timers import Timer
 from policyengine.domain.validation import Validator
 from policyengine.errors import LedgerError
 from policyengine.ledger.entries import Entry, Kind, event_key
-from policyengine.service.ledger_memory import cause_in, pasts
+from policyengine.service.ledger_memory import pasts
 from policyengine.service.memory import Past
 from policyengine.service.pending import PendingTimers
 from policyengine.service.ports import LedgerStore, Place
-from policyengine.service.recorded import digest_of, revalidate
+from policyengine.service.recorded import cause_of, digest_of, revalidate
 from policyengine.service.world_rows import CUSTOMER, changed_parts, settled, world_of_parts
 
 _AHEAD = 256  # customers whose states are read at once when a row of timers fires
@@ -300,10 +300,11 @@ class StoredMemory:
             self._validators[digest] = Validator(read_catalogue(orjson.loads(raw)["catalogue"]))
         return revalidate(self._validators[digest], entry)
 
-    def _cause(self, cause: Mapping[str, Any], seq: int) -> Entry:
+    def _cause(self, decision: Mapping[str, Any], seq: int) -> Entry:
         """The entry of the event that a decision names: it stands somewhere before the decision."""
-        key = event_key(cause["source"], cause["id"])
+        cause = decision["event"]
+        ref = event_key(cause["source"], cause["id"]).hex()
         for entry in reversed(self.entries):
-            if entry.ref == key.hex() and entry.kind in (Kind.EVENT, Kind.INTERNAL) and entry.seq < seq:
+            if entry.ref == ref and entry.kind in (Kind.EVENT, Kind.INTERNAL) and entry.seq < seq:
                 return entry
-        return cause_in(self._store, self._shard, cause, seq)
+        return cause_of(self._store, self._shard, decision, seq)

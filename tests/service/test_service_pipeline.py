@@ -308,7 +308,7 @@ class TestState:
             assert store.head("0") == before
             assert store.states("0", ["c1"]) == {}
             assert writer.process(batch).counts["events"] == 3
-            state = refold(store, "0")["c1"]
+            state = refold(store, "0").states["c1"]
             assert len(state.remedies) == 1
             assert state_of_parts("c1", store.states("0", ["c1"])["c1"]) == state
             assert verify_ledger(store, None).faults == []
