@@ -36,14 +36,17 @@ _Waiting = bytes | Told | tuple[Story, Telling, str, Data]
 def generate(seed: int, customers: int, events: int | None) -> Iterator[bytes]:
     """Lines without their line feed, from February 2020 to March 2021; ``events`` of them in all.
 
-    By default twelve to a customer, and the chronicle besides, which is told whole unless it would be more
-    than half of the stream: a short stream ends before the year does. The same arguments give the same
-    bytes. Lazy: held are only the chronicle and the stories under way.
+    By default twelve to a customer, and the chronicle besides. Where fewer are asked for than twice the
+    chronicle, half of them are customers', and the stream ends before the year does. The same arguments
+    give the same bytes. Lazy: held are only the chronicle and the stories under way.
     """
     rng = Random(seed)  # noqa: S311  # chance that can be repeated
     told = chronicle(rng)
-    count = customers * EVENTS_PER_CUSTOMER + len(told) if events is None else events
-    return _Stream(rng, customers, told).lines(count)
+    of_customers = customers * EVENTS_PER_CUSTOMER
+    if events is not None:
+        of_customers = max(events - len(told), events // 2, 1)
+    count = of_customers + len(told) if events is None else events
+    return _Stream(rng, customers, told).lines(count, of_customers)
 
 
 class _Stream:
@@ -56,13 +59,11 @@ class _Stream:
         self._waiting: list[tuple[int, int, _Waiting]] = []
         self._stories = self._queued = self._sent = self._last = 0
         self._of_customers = 0  # lines that were told of them: they set the pace
-        self._told = len(told)
         for one in told:
             self._wait(one.when, one)
 
-    def lines(self, count: int) -> Iterator[bytes]:
+    def lines(self, count: int, share: int) -> Iterator[bytes]:
         """invariant: times never go back, but for lines that are late, sent again or broken."""
-        share = max(count - self._told, count // 2, 1)
         self._wait(_FUTURE_DAY * DAY, self._in_the_future())
         for _ in range(count):
             clock = min(self._of_customers, share) * SPAN // share
