@@ -99,7 +99,11 @@ class Decided:
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """An event and what was decided on it for the customer; ``whose``: theirs, the world's, the engine's."""
+    """An event and what was decided on it for the customer.
+
+    ``whose``: the customer's own, the world's, the engine's; `again` where it lies in the past and a version
+    that reaches back was applied to it.
+    """
 
     event: Mapping[str, Any]
     whose: str
@@ -205,6 +209,8 @@ def _told(store: LedgerStore, shard: str, customer: str, books: Books) -> Iterat
 def _cause(store: LedgerStore, entry: Entry, book: Book) -> Told:
     """The event that a decision names and that is not the customer's latest: found where it was recorded."""
     event = cause_of(store, entry.shard, entry.document(), entry.seq).document()["event"]
+    if entry.document().get("supplements"):
+        return Told(event, "again")
     of_world = book.catalogue.events[event["type"]].scope is Scope.WORLD
     return Told(event, "world" if of_world else "customer")
 

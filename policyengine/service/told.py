@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, tzinfo
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -35,6 +36,7 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "supplement": ("in addition to an earlier decision", "בנוסף להחלטה קודמת"),
     "world": ("everybody", "לכולם"),
     "engine": ("due", "מועד"),
+    "again": ("decided again", "הוחלט שוב"),
     "no rule": ("no rule is about this", "אין כלל בעניין זה"),
     "policy": ("version", "גרסה"),
     "points": ("points", "נקודות"),
@@ -92,7 +94,7 @@ def remedy(document: Mapping[str, Any], language: str) -> str:
     """What is given: the kind in words, and its money, dates and texts."""
     parts = [word(document["kind"], language)]
     amount = document.get("amount")
-    if amount is not None:
+    if amount is not None and Decimal(amount["value"]):  # a supplement may move a date alone
         parts.append(isolated(write(Money.parse(amount["value"], amount["currency"]), language, _UTC)))
     if "points" in document:
         parts.append(f"{write(document['points'], language, _UTC)} {word('points', language)}")
