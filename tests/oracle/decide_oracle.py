@@ -15,9 +15,9 @@ from decimal import Decimal
 from hashlib import sha256
 from typing import Any
 
-from later_oracle import answered, check_day, promised_by, timers
+from later_oracle import answered, check_day, earlier, promised_by, timers
 
-from policyengine.domain.catalogue import Catalogue
+from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.events import Event
 from policyengine.domain.money import MAX_EXACT, Money
 from policyengine.domain.policy import Cap, Exclusive, Policy, Rule
@@ -48,6 +48,7 @@ class Wish:
     remedies: list[dict[str, Any]] = field(default_factory=list)  # fields as values, not JSON
     offers: list[dict[str, Any]] = field(default_factory=list)
     words: Facts = field(default_factory=dict)
+    later: list[dict[str, Any]] = field(default_factory=list)  # follow-ups: their day, event and data
 
     @property
     def name(self) -> str:
@@ -90,7 +91,9 @@ class Oracle:
         self.compiled: dict[tuple[Language, str, ValueType], Compiled] = {}
 
     def decide(self, event: Event, world: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """The decisions for the next event, as documents."""
+        """The decisions for the next event, as documents; on one of the world alone there are none."""
+        if self.catalogue.events[event.type].scope is Scope.WORLD:
+            return []
         self.events.setdefault(event.subject, []).append(event)
         answer = answered(event, self.decisions.get(event.subject, []))
         own = self.concerns(event)
@@ -139,6 +142,7 @@ class Oracle:
         facts: Facts = dict(world) | {f"event.{name}": value for name, value in event.data.items()}
         facts |= {"event.type": event.type, "event.id": event.id, "event.source": event.source}
         facts |= {"event.time": event.time, "customer.id": event.subject}
+        facts |= earlier(self.decisions.get(event.subject, []), decided)
         known = self.known(event.subject)
         for kind in self.catalogue.entities:
             key = self.meant(kind, event, decided)
@@ -246,6 +250,24 @@ class Oracle:
                 for one in offer.alternatives
             ]
             wish.offers.append({"alternatives": choices, "deadline": deadline})
+        for follow_up in wish.rule.follow_up:
+            day, kind = follow_up.at, self.catalogue.events[follow_up.event]
+            text = day if isinstance(day, str) else "at"
+            if isinstance(day, str):
+                day = self.compile(language, day, ValueType.DATE).value(facts)  # type: ignore[assignment]
+            assert isinstance(day, date)
+            check_day(wish.policy, day, text, facts["event.time"])
+            data = {
+                name: to_json(self.compile(language, source, kind.attributes[name].type).value(facts))
+                for name, source in follow_up.data.items()
+            }
+            key = kind.key if kind.key not in data and self.is_about(wish.rule, kind.entity) else None
+            wish.later.append({"day": day, "event": kind.name, "data": data, "key": key})
+
+    def is_about(self, rule: Rule, kind: str | None) -> bool:
+        """Whether the rule is decided on entities of that type alone."""
+        own = {self.catalogue.events[event_type].entity for event_type in rule.event_types}
+        return rule.for_ == kind if rule.for_ is not None else own == {kind}
 
     def words_of(self, policy: Policy, rule: Rule) -> tuple[Language, CompiledTable | None]:
         place = (policy.policy, policy.version, rule.id)
@@ -399,7 +421,15 @@ class Oracle:
             "policy_set": self.digest,
             "messages": title | messages(live),
         }
-        if later := timers(out, self.policies):
+        follow_ups = [
+            signed(wish)
+            | one
+            | {"nth": nth}
+            | ({"data": one["data"] | {one["key"]: entity[1]}} if one["key"] and entity else {})
+            for wish in live
+            for nth, one in enumerate(wish.later)
+        ]
+        if later := timers(out, self.policies, follow_ups):
             out["timers"] = later
         # after the messages, which may add to why
         out["trace"] = [

@@ -12,9 +12,11 @@ from typing import Any
 
 from policyengine.domain.calendar import local_midnight
 from policyengine.domain.events import Event
+from policyengine.domain.money import Money
 from policyengine.domain.policy import Policy
 from policyengine.errors import PolicyEngineError
 
+WORTH = {"refund", "credit", "compensation", "reverse_charge", "voucher"}
 Document = Mapping[str, Any]
 
 
@@ -26,11 +28,21 @@ def check_day(policy: Policy, day: date, text: str, now: datetime) -> None:
         raise PolicyEngineError(message, code="PE225")
 
 
-def timers(document: Document, policies: Sequence[Policy]) -> list[dict[str, Any]]:
-    """Deadlines of offers, then the ends of vouchers and freezes."""
+def timers(
+    document: Document, policies: Sequence[Policy], later: Sequence[Mapping[str, Any]] = ()
+) -> list[dict[str, Any]]:
+    """Follow-ups, deadlines of offers, then the ends of vouchers and freezes."""
     made_by, now = document["decision_id"], datetime.fromisoformat(document["event"]["time"])
     zones = {(policy.policy, policy.version): policy.zone for policy in policies}
-    made = []
+    made = [
+        {
+            "id": f"{name_of(made_by, one)}/{one['nth']}",
+            "at": moment(local_midnight(one["day"], zones[one["policy"], one["version"]])),
+            "event": one["event"],
+            "data": one["data"],
+        }
+        for one in later
+    ]
     for offer in document["offers"]:
         if offer["deadline"] is not None:
             zone, name = zones[offer["policy"], offer["version"]], name_of(made_by, offer)
@@ -102,6 +114,34 @@ def offers(past: Sequence[Document]) -> Iterator[tuple[Document, Document]]:
     for document in past:
         for offer in document["offers"]:
             yield document, offer
+
+
+def earlier(past: Sequence[Document], entity: tuple[str, str] | None) -> dict[str, Any]:
+    """What was decided before, of one entity; the newest of all is the customer's."""
+    about = [
+        one for one in past if (one["entity"] and (one["entity"]["type"], one["entity"]["id"])) == entity
+    ]
+    given = [remedy for one in about for remedy in one["remedies"]]
+    done = {one["offer"] for document in past for one in document.get("settles", [])}
+    facts: dict[str, Any] = {
+        "earlier.kinds": tuple(sorted({one["kind"] for one in given})),
+        "earlier.policies": tuple(sorted({one["policy"] for one in given})),
+        "earlier.denied_by": tuple(sorted({one["policy"] for each in about for one in each["denials"]})),
+        "earlier.frozen": [one["kind"] for one in given if one["kind"].endswith("freeze")][-1:] == ["freeze"],
+        "earlier.offered": any(
+            name_of(document["decision_id"], offer) not in done for document, offer in offers(about)
+        ),
+    }
+    paid = [one["amount"] for one in given if one["kind"] in WORTH]
+    if len({one["currency"] for one in paid}) == 1:
+        amounts = [Money.parse(one["value"], one["currency"]).minor for one in paid]
+        facts["earlier.amount"] = Money(sum(amounts), paid[0]["currency"])
+    times = [
+        datetime.fromisoformat(one["event"]["time"])
+        for one in past
+        if one["remedies"] or one["offers"] or one["denials"]
+    ]
+    return facts | ({"earlier.last_at": max(times)} if times else {})
 
 
 def promised_by(document: Document, one: Document) -> str:

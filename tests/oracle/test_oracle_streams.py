@@ -72,7 +72,9 @@ CLAUSES = [
     "between(booking.nights, 2, 3)", 'booking.status == "cancelled"', "booking.cancelled_at >= booking.made_at",
     'subscription.kind == "gym"', 'subscription.monthly_fee > money("100 ILS")', 'customer.region == "north"',
     'customer.id == "c1"', "payment.amount > subscription.monthly_fee", 'event.time < timestamp("2020-03-01T00:00:00Z")',
-    "present(customer.region)", 'crisis.kind == "pandemic"', "param.most > booking.nights",
+    "present(customer.region)", 'crisis.kind == "pandemic"', "param.most > booking.nights", "!earlier.frozen",
+    '"refund" in earlier.kinds', "size(earlier.denied_by) == 0", "!earlier.offered", 'earlier.amount < money("200 ILS")',
+    "earlier.last_at < event.time",
 ]  # fmt: skip
 PLAIN = [
     "booking.paid", 'money("40 ILS")', 'money("100 ILS")', 'money("130 ILS")', 'money("7.55 ILS")',
@@ -171,6 +173,22 @@ def actions(draw: st.DrawFn) -> dict[str, Any]:
     return {"grant": draw(st.lists(remedies(), min_size=1, max_size=3))}
 
 
+LATER = st.lists(
+    st.sampled_from(
+        [
+            {"at": "2020-12-31", "event": "customer.updated"},
+            {
+                "at": "add_days(booking.starts_on, 3)",
+                "event": "booking.paid",
+                "data": {"booking_id": '"b1"', "paid": "booking.paid"},
+            },
+        ]
+    ),
+    min_size=1,
+    max_size=2,
+)
+
+
 @st.composite
 def rules(draw: st.DrawFn, number: int) -> dict[str, Any]:
     rule: dict[str, Any] = {
@@ -179,7 +197,9 @@ def rules(draw: st.DrawFn, number: int) -> dict[str, Any]:
         "priority": draw(st.integers(-1, 1)),
         "when": draw(st.just([]) | st.lists(st.sampled_from(CLAUSES), max_size=2)),
         **draw(actions()),
-        **sometimes(draw, {"for": (st.just("booking"), 8), "exclusive": (EXCLUSIVE, 3), "cap": (CAPS, 4), "shadow": (YES, 8)}),
+        **sometimes(draw, {
+            "for": (st.just("booking"), 8), "exclusive": (EXCLUSIVE, 3), "cap": (CAPS, 4), "shadow": (YES, 8), "follow_up": (LATER, 6),
+        }),
     }  # fmt: skip
     saying = draw(st.sampled_from(SAYINGS))
     return rule | {"say": {"en": saying}} if sayable(rule, saying) else rule
