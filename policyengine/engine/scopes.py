@@ -5,10 +5,10 @@ Deciding under the world is engine.decide's and engine.reach's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from policyengine.domain.catalogue import Catalogue, Scope
+from policyengine.domain.catalogue import Catalogue, EntityType, Scope
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy import CrisisScope, Policy, Rule
 from policyengine.domain.regions import suggestion
@@ -36,8 +36,9 @@ def scope_faults(catalogue: Catalogue, place: int, rule: Rule) -> Iterator[Scope
             yield ScopeFault(path, "PE030", f"unknown event type `{event_type}`", hint)
             continue
         scopes.setdefault(kind.scope, event_type)
-        if kind.scope is Scope.WORLD and rule.for_ in (None, *catalogue.entities):
-            yield from _out_of_reach(catalogue, event_type, rule.for_ or CUSTOMER, path)
+        wanted = catalogue.entities.get(rule.for_ or CUSTOMER)
+        if kind.scope is Scope.WORLD and wanted is not None and wanted.scope is Scope.CUSTOMER:
+            yield from _out_of_reach(catalogue, event_type, wanted, path)
     if len(scopes) > 1:
         text = (
             f"`{scopes[Scope.WORLD]}` is an event of the world and `{scopes[Scope.CUSTOMER]}` is a customer's"
@@ -77,24 +78,23 @@ def _entity_faults(catalogue: Catalogue, place: int, rule: Rule) -> Iterator[Sco
         yield ScopeFault(path, "PE038", text, "name a customer's entity, or leave `for` out")
 
 
-def _out_of_reach(catalogue: Catalogue, event_type: str, wanted: str, path: Path) -> Iterator[ScopeFault]:
+def _out_of_reach(
+    catalogue: Catalogue, event_type: str, wanted: EntityType, path: Path
+) -> Iterator[ScopeFault]:
     """A rule on an event of the world that could never find anybody."""
     concerned = catalogue.events[event_type].entity
     if concerned is not None and catalogue.entities[concerned].covers is not None:
         return
-    entity = catalogue.entities.get(wanted)
-    attributes = () if entity is None else entity.attributes.values()
-    if concerned is not None and any(attribute.refers_to == concerned for attribute in attributes):
-        return
     referring = sorted(
-        other.name
-        for other in catalogue.entities.values()
-        if other.scope is Scope.CUSTOMER
+        entity.name
+        for entity in catalogue.entities.values()
+        if entity.scope is Scope.CUSTOMER
         and concerned is not None
-        and any(attribute.refers_to == concerned for attribute in other.attributes.values())
+        and any(attribute.refers_to == concerned for attribute in entity.attributes.values())
     )
-    hint = f"it reaches what refers to it: for: {' or '.join(referring)}" if referring else ""
-    yield ScopeFault(path, "PE038", f"`{event_type}` reaches no {wanted}", hint)
+    if wanted.name not in referring:
+        hint = f"it reaches what refers to it: for: {' or '.join(referring)}" if referring else ""
+        yield ScopeFault(path, "PE038", f"`{event_type}` reaches no {wanted.name}", hint)
 
 
 def _cap_fault(path: Path, event_type: str) -> ScopeFault:
@@ -126,7 +126,7 @@ def crisis_clauses(scope: CrisisScope) -> list[tuple[str, str]]:
     return out
 
 
-def _listed(values: list[str]) -> str:
+def _listed(values: Sequence[str]) -> str:
     return f"[{', '.join(_quote(value) for value in values)}]"
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import textwrap
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
-from support import catalogue, draft, policy, refund
+from support import catalogue, draft, policy, policy_set, refund
 
 from policyengine.authoring.check import check_folder
 from policyengine.domain.catalogue import Attribute, Catalogue
@@ -282,6 +283,72 @@ class TestAnchors:
         rule = BASE[BASE.index("  - id: r") :].replace("id: r", "id: s")
         (finding,) = findings(tmp_path, text + rule)  # booking.cancelled has no starts_on
         assert finding.startswith("0.yaml:6:35: PE031 unknown attribute `event.starts_on`")
+
+
+class TestWhomRulesAreAbout:
+    """Rules on events of the world and of customers, what they are for, caps per event, regions."""
+
+    def closed(self, *changes: tuple[str, str]) -> str:
+        """The base on a facility's event, for subscriptions, paying ten shekels."""
+        return changed(
+            ("on: booking.cancelled", "on: facility.closed\n    for: subscription"),
+            ("booking.nights > 1", "facility.share_percent > 1"),
+            ("amount: booking.paid", "amount: 'money(\"10 ILS\")'"),
+            *changes,
+        )
+
+    def test_a_rule_on_an_event_of_the_world_for_what_refers_to_it_is_sound(self, tmp_path: Path) -> None:
+        assert findings(tmp_path, self.closed()) == []
+
+    @pytest.mark.parametrize("whom", ["for: customer\n    ", "for: booking\n    ", ""])
+    def test_what_covers_places_reaches_everything(self, tmp_path: Path, whom: str) -> None:
+        text = self.closed(
+            ("on: facility.closed\n    for: subscription", f"{whom}on: crisis.declared"),
+            ("facility.share_percent > 1", 'crisis.kind == "war"'),
+        )
+        assert findings(tmp_path, text) == []
+
+    @pytest.mark.parametrize(
+        ("old", "new", "expected"),
+        [
+            ("on: facility.closed", "on: [facility.closed, booking.made]", "9:9: PE038 `facility.closed` is an event of the world and `booking.made` is a customer's; write two rules"),
+            ("for: subscription", "for: facility", "10:10: PE038 a `facility` is everybody's; a rule is for something that a customer has; name a customer's entity, or leave `for` out"),
+            ("for: subscription", "for: membership", "9:9: PE038 `facility.closed` reaches no membership; it reaches what refers to it: for: "),
+            ("for: subscription", "priority: 1", "9:9: PE038 `facility.closed` reaches no customer; it reaches what refers to it: for: "),
+            ("on: facility.closed", "on: clock.ticked", "9:9: PE038 `clock.ticked` reaches no subscription"),
+            ("for: subscription", "for: subscripton", "10:10: PE030 unknown entity type `subscripton`; did you mean `subscription`?"),
+            ("rules:", "crisis: {regions: [tel-avyv]}\nrules:", "7:20: PE038 unknown region `tel-avyv`; did you mean `tel-aviv`?"),
+        ],
+    )  # fmt: skip
+    def test_a_rule_about_nobody_is_a_finding(
+        self, tmp_path: Path, old: str, new: str, expected: str
+    ) -> None:
+        found = findings(tmp_path, self.closed((old, new)))
+        assert found[0].startswith(f"0.yaml:{expected}"), found
+
+    def test_a_cap_per_event_is_for_events_of_the_world(self, tmp_path: Path) -> None:
+        cap = "cap: {count: 2, per: event}"
+        assert findings(tmp_path, self.closed(("    when:", f"    {cap}\n    when:"))) == []
+        assert findings(tmp_path, self.closed(("rules:", f"{cap}\nrules:"))) == []
+        told = "PE058 a cap per event counts those whom an event of the world reaches; `booking.cancelled` is a customer's; count per customer or per entity"
+        assert findings(tmp_path, changed(("    when:", f"    {cap}\n    when:"))) == [
+            f"0.yaml:10:26: {told}"
+        ]
+        assert findings(tmp_path, changed(("rules:", f"{cap}\nrules:"))) == [f"0.yaml:7:22: {told}"]
+
+    @pytest.mark.parametrize(
+        ("scope", "expected"),
+        [
+            ({"kind": "war", "phases": ["onset"]}, ['crisis.kind in ["war"]', 'crisis.phase in ["onset"]']),
+            ({"kind": ["war", 'a "b"']}, ['crisis.kind in ["war", "a \\"b\\""]', '!present(crisis.phase) || crisis.phase != "ended"']),
+            ({"phases": ["ended"]}, ['crisis.phase in ["ended"]']),
+            ({"regions": ["IL"]}, ["present(crisis.kind)", '!present(crisis.phase) || crisis.phase != "ended"', 'place.regions.exists(r, r in ["IL"])']),
+            ({"phases": ["onset"], "sectors": ["food"]}, ['crisis.phase in ["onset"]', '!present(crisis.sectors) || crisis.sectors.exists(s, s in ["food"])']),
+        ],
+    )  # fmt: skip
+    def test_a_crisis_scope_is_conditions(self, scope: dict[str, Any], expected: list[str]) -> None:
+        prepared = policy_set(draft("p", refund("booking.paid"), crisis=scope))
+        assert [clause.text for clause in prepared.ruleset.rules[0].clauses] == expected
 
     def test_an_event_of_the_world_without_a_place_reaches_nobody(self, tmp_path: Path) -> None:
         given = catalogue()
