@@ -11,6 +11,7 @@ from support import catalogue, line, policy_set
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event
 from policyengine.domain.holdings import Entity
+from policyengine.domain.kept import kept_of_decision
 from policyengine.domain.offers import Refusal, admit_choice
 from policyengine.domain.state import (
     CustomerState,
@@ -25,7 +26,6 @@ from policyengine.domain.timers import Timer
 from policyengine.domain.validation import Validator
 from policyengine.domain.world import World
 from policyengine.engine.decide import decide
-from policyengine.engine.settle import dropped_timers
 from policyengine.engine.supplement import retroactive_versions, supplement
 
 
@@ -93,8 +93,9 @@ class Life:
             recorded = evolve_recorded(self.state, decision.to_json())
             self.state = evolve_decided(self.state, decision)
             assert parts(recorded) == parts(self.state)  # folded from the ledger: the same
-            for _, name in dropped_timers(decision):
-                self.timers.pop(name, None)
+            kept = kept_of_decision(decision)
+            for name in (*(settled.offer for settled in kept.settles), kept.released):
+                self.timers.pop(name or "", None)
             self.timers.update({timer.id: timer for timer in decision.timers})
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import orjson
 
 from policyengine.domain.catalogue import Catalogue
-from policyengine.domain.decision import Decision, Ref, Remedy, Settled
+from policyengine.domain.decision import Ref, Remedy, Settled
 from policyengine.domain.events import Event
 from policyengine.domain.holdings import Entities
 from policyengine.domain.kept import HELD, NOTICE, OFFER, OPEN, RELEASING
@@ -118,11 +118,3 @@ def _withdrawn(
         if remedy.kind == "withdraw":
             offers.update(dict.fromkeys(open_offers(state, ref, str(remedy.values["offers_of"]))))
     return [Settled(offer, None, "rule") for offer in offers if offer not in gone]
-
-
-def dropped_timers(decision: Decision) -> list[tuple[str, str]]:
-    """Customer and id of the timers that a decision makes needless: of offers settled, a notice released."""
-    dropped = [(decision.customer, settled.offer) for settled in decision.settles]
-    if decision.entity is not None and decision.entity.type == NOTICE and decision.event_type in RELEASING:
-        dropped.append((decision.customer, decision.entity.id))
-    return dropped
