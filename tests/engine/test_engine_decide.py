@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from support import booked, cancelled, decide_all, draft, event, ils, last, policy_set, refund
+from worlds import Town
 
 from policyengine.domain.calendar import time_zone
 from policyengine.domain.decision import ClauseResult, Decision, Outcome, Ref, RuleTrace, Verdict
@@ -637,3 +638,81 @@ class TestCrisisScope:
             ({}, False),
         ):
             assert bool(last(prepared, booked(), cancelled(), world=facts).remedies) is granted
+
+
+class TestTwoCrisesAtOnce:
+    """A pandemic everywhere and a war in the south: each policy is bound to one, or to either."""
+
+    PANDEMIC = draft("health", refund('money("1 ILS")'), crisis={"kind": "pandemic"})
+    WAR = draft("shelter", refund('money("2 ILS")'), crisis={"kind": "war", "phases": ["onset"]})
+    EITHER = draft("either", refund('money("4 ILS")'), crisis={"kind": ["war", "pandemic"]})
+
+    def granted(self, *texts: str, region: str = "eilat", home: str = "haifa-city") -> list[str]:
+        """What is refunded for a booking in a region, cancelled by somebody who lives in another."""
+        decision = self.decided(*texts, region=region, home=home)
+        return amounts(decision)
+
+    def decided(self, *texts: str, region: str = "eilat", home: str = "haifa-city") -> Decision:
+        town = Town(policy_set(*texts))
+        for key, kind, where in (("a", "pandemic", "world"), ("b", "war", "south")):
+            declared = {"crisis_id": key, "kind": kind, "region": where, "onset_from": "2020-03-01"}
+            town.happens("crisis.declared", "2020-03-01T00:00:00Z", "world", **declared)
+        town.happens("customer.updated", "2020-01-01T00:00:00Z", region=home)
+        data = {"kind": "hotel", "starts_on": "2020-05-01", "price": ils("9.00"), "paid": ils("9.00")}
+        town.happens(
+            "booking.made", "2020-02-01T00:00:00Z", booking_id="b1", country="IL", region=region, **data
+        )
+        (decision,) = town.happens(
+            "booking.cancelled", "2020-03-02T10:00:00Z", booking_id="b1", cancelled_because="crisis"
+        )
+        return decision
+
+    def test_each_policy_sees_the_crisis_that_it_is_bound_to(self) -> None:
+        assert self.granted(self.PANDEMIC, self.WAR) == ["1.00 ILS", "2.00 ILS"]
+        assert self.granted(self.PANDEMIC, self.WAR, region="safed") == ["1.00 ILS"]  # no war in the north
+
+    def test_who_lives_there_is_struck_too(self) -> None:
+        assert self.granted(self.WAR, region="safed", home="sderot") == ["2.00 ILS"]
+
+    def test_a_policy_bound_to_either_grants_once(self) -> None:
+        assert self.granted(self.EITHER) == ["4.00 ILS"]
+
+    def test_the_first_that_applies_is_the_one_that_is_seen(self) -> None:
+        trace = traced(self.decided(self.EITHER))
+        assert trace.clauses[0].values == {"crisis.kind": "pandemic"}  # a before b
+        late = draft("p", refund('money("4 ILS")', when=['crisis.kind != "pandemic"']))
+        assert traced(self.decided(late)).clauses[0].values == {"crisis.kind": "war"}
+
+    def test_where_it_applies_under_none_the_first_candidate_is_shown(self) -> None:
+        text = draft("p", refund("booking.paid", when=["booking.nights * 1 > 2"]), crisis={"kind": "war"})
+        decision = self.decided(text)
+        assert decision.outcome is Outcome.NONE
+        assert traced(decision).clauses[0].values == {"crisis.kind": "war"}
+        strike = draft("p", refund("booking.paid"), crisis={"kind": "strike"})
+        assert self.decided(strike).trace == ()  # no candidate under either
+
+    def test_an_amount_that_cannot_be_computed_under_one_is_not_passed_over(self) -> None:
+        # under the pandemic the condition fails; the war has no end in sight, and the credit needs it
+        rule = refund("booking.paid", when=['crisis.kind.contains("wa")']) | {
+            "grant": [{"kind": "credit", "amount": "booking.paid", "valid_until": "crisis.expected_until"}]
+        }
+        trace = traced(self.decided(draft("p", rule)))
+        assert (trace.verdict, trace.because) == (Verdict.ERROR, "PE221 `crisis.expected_until` is absent")
+
+    def test_conditions_of_one_rule_see_one_crisis_at_a_time(self) -> None:
+        rule = refund("booking.paid", when=['crisis.kind == "war"', 'crisis.region == "world"'])
+        assert self.granted(draft("p", rule)) == []  # the war is in the south, the pandemic everywhere
+
+    def test_a_listed_region_is_that_of_the_booking_or_around_it(self) -> None:
+        for regions, granted in (
+            (["south"], True),
+            (["IL", "IT"], True),
+            (["eilat"], True),
+            (["haifa"], False),
+        ):
+            text = draft("p", refund('money("1 ILS")'), crisis={"kind": "pandemic", "regions": regions})
+            assert bool(self.granted(text)) is granted
+
+    def test_a_crisis_that_names_no_sectors_touches_them_all(self) -> None:
+        text = draft("p", refund('money("1 ILS")'), crisis={"sectors": ["travel"]})
+        assert self.granted(text) == ["1.00 ILS"]
