@@ -9,6 +9,8 @@ from pathlib import Path
 import orjson
 import pytest
 
+from policyengine.domain.state import to_micros
+from policyengine.domain.timers import internal_event
 from policyengine.errors import LedgerError
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Body, Entry, Kind, decision_body, event_key
@@ -16,8 +18,9 @@ from policyengine.ledger.verify import verify
 from policyengine.service.refold import refold
 from policyengine.service.replay import Difference, replay
 from tests.ledger.ledgers import event_body
-from tests.service.runs import FULL, STREAM, as_it_is, feed, forge, half, lines, opened, pipeline
-from tests.support import booked, cancelled, line, policy_set
+from tests.service.runs import FULL, STREAM, as_it_is, entries, feed, forge, half, lines, opened, pipeline
+from tests.service.worlds import START, policies, stream
+from tests.support import booked, cancelled, event, line, policy_set
 
 
 def differences(folder: Path) -> list[Difference]:
@@ -164,3 +167,126 @@ def test_a_ledger_without_its_policies_is_sent_to_verify(tmp_path: Path) -> None
             list(replay(store, "0"))
         with pytest.raises(LedgerError, match="PE712"):
             refold(store, "0")
+
+
+@pytest.fixture(scope="module")
+def story() -> bytes:
+    """Some weeks of a crisis."""
+    return stream(7, 20, 150)
+
+
+class TestInternalEvents:
+    """What the engine let happen by itself must happen again, at the same place."""
+
+    def forged(
+        self, tmp_path: Path, change: Callable[[Entry], Sequence[Body]], raw: bytes
+    ) -> list[Difference]:
+        (tmp_path / "forged").mkdir()
+        with opened(tmp_path) as store:
+            writer = pipeline(store, policies())
+            feed(writer, raw)
+            list(writer.work_off())
+            forge(store, tmp_path / "forged", change)
+        return differences(tmp_path / "forged")
+
+    def first(self, tmp_path: Path, raw: bytes, kind: str) -> Entry:
+        """The first entry of the engine's own of a type, in a run of the story."""
+        (tmp_path / "first").mkdir()
+        with opened(tmp_path / "first") as store:
+            writer = pipeline(store, policies())
+            feed(writer, raw)
+            list(writer.work_off())
+            return next(
+                one
+                for one in entries(store, Kind.INTERNAL)
+                if one.document()["event"]["type"] == kind and one.seq > 20
+            )
+
+    def test_a_story_of_timers_and_jobs_is_replayed_identically(self, tmp_path: Path, story: bytes) -> None:
+        assert self.forged(tmp_path, lambda entry: [as_it_is(entry)], story) == []
+
+    @pytest.mark.parametrize("kind", ["offer.expired", "crisis.phase_began", "remedy.ended"])
+    def test_a_timer_that_did_not_fire_is_shown_before_the_event_that_brought_its_time(
+        self, tmp_path: Path, story: bytes, kind: str
+    ) -> None:
+        gone = self.first(tmp_path, story, kind)
+        found = self.forged(tmp_path, lambda entry: [] if entry.seq == gone.seq else [as_it_is(entry)], story)
+        assert ("internal event missing", gone.body) in [(one.what, one.replayed) for one in found]
+
+    def test_a_timer_that_fired_too_early_is_shown(self, tmp_path: Path) -> None:
+        raw = lines(
+            booked("b1"),
+            cancelled("b1"),
+            booked("b2", "2020-03-03T10:00:00Z"),
+            booked("b3", "2020-05-01T10:00:00Z"),
+        )
+        early: list[Body] = []
+
+        def hurried(entry: Entry) -> list[Body]:
+            """The deadline of 9 March and what it decides come before the booking of 3 March."""
+            if entry.seq in (7, 8):
+                return []
+            return [*early, as_it_is(entry)] if entry.seq == 5 else [as_it_is(entry)]
+
+        (tmp_path / "before").mkdir()
+        with opened(tmp_path / "before") as store:
+            feed(pipeline(store, policies()), raw)
+            early = [as_it_is(entry) for entry in store.entries("0") if entry.seq in (7, 8)]
+            assert [one.kind for one in early] == [Kind.INTERNAL, Kind.DECISION]
+        (one,) = self.forged(tmp_path, hurried, raw)
+        assert (one.what, one.seq, one.recorded) == ("internal event too early", 5, early[0].raw)
+
+    def test_an_event_of_the_engines_that_nothing_brought_about_is_shown(self, tmp_path: Path) -> None:
+        made_up = internal_event(
+            "x",
+            "crisis.phase_began",
+            START,
+            "world",
+            {"crisis_id": "c", "phase": "onset", "from": "2020-03-01"},
+        )
+        body = Body(
+            Kind.INTERNAL.value, canonical({"event": made_up}), event_key("urn:policyengine", "x").hex(), None
+        )
+
+        def more(entry: Entry) -> list[Body]:
+            return [body, as_it_is(entry)] if entry.seq == 3 else [as_it_is(entry)]
+
+        (one,) = self.forged(tmp_path, more, lines(booked("b1"), booked("b2")))
+        assert (one.what, one.seq, one.recorded, one.replayed) == ("internal event", 3, body.raw, b"")
+
+    def test_a_piece_that_was_changed_is_shown(self, tmp_path: Path, story: bytes) -> None:
+        piece = self.first(tmp_path, story, "customers.reached")
+
+        def other(entry: Entry) -> list[Body]:
+            if entry.seq != piece.seq:
+                return [as_it_is(entry)]
+            document = entry.document()
+            document["event"]["data"]["total"] += 1
+            return [Body(entry.kind, canonical(document), entry.ref, entry.customer)]
+
+        (one,) = self.forged(tmp_path, other, story)
+        assert (one.what, one.seq, one.replayed) == ("internal event", piece.seq, piece.body)
+
+    def test_an_answer_refused_for_the_state_is_refused_again(self, tmp_path: Path) -> None:
+        answer = event("remedy.chosen", "2020-03-03T10:00:00Z", decision_id="d-none", alternative="money")
+        raw = lines(booked("b1"), cancelled("b1"), answer)
+
+        def milder(entry: Entry) -> list[Body]:
+            if entry.kind != Kind.REJECTED:
+                return [as_it_is(entry)]
+            return [Body(entry.kind, canonical({**entry.document(), "code": "EV113"}), None, None)]
+
+        (one,) = self.forged(tmp_path, milder, raw)
+        assert (one.what, orjson.loads(one.replayed)["code"]) == ("rejection", "EV110")
+
+
+def test_the_clock_is_replayed_where_it_ticked(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        writer = pipeline(store, policies())
+        feed(writer, lines(booked("b1"), cancelled("b1")))
+        at = START.replace(month=3, day=10)
+        assert writer.tick(to_micros(at)).counts["internal"] == 2  # the tick, and the deadline of 9 March
+        assert [one.document()["event"]["type"] for one in entries(store, Kind.INTERNAL)] == [
+            "clock.ticked", "offer.expired",
+        ]  # fmt: skip
+        assert list(replay(store, "0")) == []
