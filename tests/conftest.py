@@ -6,6 +6,10 @@ import os
 
 from hypothesis import HealthCheck, settings
 
+from tests.postgres import own_postgres, postgres, postgres_server
+
+__all__ = ["own_postgres", "postgres", "postgres_server"]  # fixtures
+
 # A slow machine is no fault of what is tested. At a desk each run tries other examples; in CI a change is
 # judged by the same ones as the change before it.
 settings.register_profile(

@@ -26,13 +26,14 @@ class Opener(Protocol):
     def __call__(self, *, read_only: bool = False) -> SqlLedgerStore: ...
 
 
-@pytest.fixture(params=["sqlite"])
+@pytest.fixture(params=["sqlite", "postgres"])
 def opener(request: pytest.FixtureRequest, tmp_path: Path) -> Opener:
     """Opens the same ledger again and again; each kind of store adds itself to the parameters."""
-    urls = {"sqlite": f"sqlite:///{tmp_path / 'ledger.db'}"}
+    sqlite = f"sqlite:///{tmp_path / 'ledger.db'}"
+    url = sqlite if request.param == "sqlite" else request.getfixturevalue("postgres")
 
     def open_store(*, read_only: bool = False) -> SqlLedgerStore:
-        return SqlLedgerStore(urls[request.param], read_only=read_only)
+        return SqlLedgerStore(url, read_only=read_only)
 
     return open_store
 
