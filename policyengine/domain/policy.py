@@ -329,7 +329,8 @@ class Policy(Model):
     retroactive: Retroactive | None = Field(
         None,
         description="decide past events again when this version takes effect (on `announced`, else on "
-        "`effective.from`), and grant what it gives beyond what they were granted",
+        "`effective.from`; by `event.time`, on the later of both), and grant what it gives beyond what they "
+        "were granted",
     )
     staff_first: StaffFirst | None = Field(
         None, description="customers are told once the staff know; needs `announced`"

@@ -139,7 +139,6 @@ class Effects:
 
     def _after(self, before: CustomerState, state: CustomerState, document: Mapping[str, Any]) -> None:
         memory, customer, entity = self.memory, state.customer, document["entity"]
-        # as engine.settle's dropped_timers has it of a decision
         for settled in document.get("settles", ()):
             memory.drop_timer(customer, settled["offer"])
         if entity is not None and entity["type"] == NOTICE and document["event"]["type"] in RELEASING:
