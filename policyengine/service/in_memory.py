@@ -119,15 +119,15 @@ class InMemory:
     # --- the past ---------------------------------------------------------------------------------
 
     def note(self, event: Event, decisions: Sequence[Decision], *, customer: str, internal: bool) -> None:
-        """Keep what happened, where the past is kept; ``customer``: whose event it is, "" is the world's.
+        """Who had which events; and where the past is kept, what happened.
 
-        Decisions for whom a job reaches come with the event that they name.
+        ``customer``: whose event it is, "" is the world's. Decisions for whom a job reaches come with the event that they name.
         """
+        if customer and not internal:
+            self._had.setdefault(event.type, set()).add(customer)
         if not self._remember:
             return
         self._events[event.source, event.id] = event
-        if customer and not internal:
-            self._had.setdefault(event.type, set()).add(customer)
         if customer:
             self._past.setdefault(customer, []).append(Past(event, [one.to_json() for one in decisions]))
             return
