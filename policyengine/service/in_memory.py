@@ -121,7 +121,8 @@ class InMemory:
     def note(self, event: Event, decisions: Sequence[Decision], *, customer: str, internal: bool) -> None:
         """Who had which events; and where the past is kept, what happened.
 
-        ``customer``: whose event it is, "" is the world's. Decisions for whom a job reaches come with the event that they name.
+        ``customer``: whose event it is, "" is the world's. Decisions for whom a job reaches come with the
+        event that they name.
         """
         if customer and not internal:
             self._had.setdefault(event.type, set()).add(customer)
