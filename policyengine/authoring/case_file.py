@@ -16,7 +16,7 @@ from typing import Any
 
 from policyengine.authoring.case_expect import EXPECTATIONS, Expectation, ExpectationReader, is_mapping
 from policyengine.authoring.yaml_source import Document, Path, plain_value, read_yaml
-from policyengine.domain.catalogue import Catalogue
+from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy_types import split_rows
 from policyengine.domain.values import Value, ValueType, instant_to_json
@@ -211,13 +211,15 @@ class _Reader:
             return
         types = {attribute: kind.attributes[attribute].type for attribute in kind.attributes}
         properties = data.get("data", {key: value for key, value in data.items() if key not in _ENVELOPE})
+        of_world = kind.scope is Scope.WORLD
+        subject = properties.get(kind.key or "", "world") if of_world else "c1"
         yield _bytes(
             {
                 "specversion": "1.0",
                 "id": str(data.get("id", f"e{index + 1}")),
                 "source": str(data.get("source", "/cases")),
                 "type": name,
-                "subject": str(data.get("customer", "c1")),
+                "subject": str(data.get("customer", subject)),
                 "time": instant_to_json(at),
                 "data": {key: _property(value, types.get(key)) for key, value in properties.items()},
             }

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policyengine.adapters.schemas import load_catalogue, shipped_schemas
 from policyengine.authoring.case_file import read_cases
 from policyengine.authoring.cases import Report, run_cases
 from policyengine.domain.catalogue import Attribute, Catalogue, EntityType, EventType, Scope
@@ -33,6 +34,7 @@ from policyengine.domain.money import Money
 from policyengine.domain.policy import Policy
 from policyengine.domain.values import Value, ValueType
 from policyengine.errors import PolicyError
+from policyengine.service.dry_run import CaseEngine
 
 POLICY = """\
 policy: airline/{name}
@@ -414,3 +416,84 @@ def test_any_structure_gives_cases_or_findings_never_a_traceback(
     source = source.replace('membership_id: "m"', 'membership_id: "m", at: 2020-04-01T00:00:00Z')
     read, found = read_cases(source.encode(), "x.cases.yaml", CATALOGUE)
     assert found or (read is not None and read.cases)
+
+
+class TestTime:
+    """Cases whose events reach several customers, or let something happen later."""
+
+    POLICY = """\
+policy: care/pool
+version: 1
+title: {en: Pool}
+owner: a@b.example
+basis: goodwill
+effective: {from: 2020-01-01}
+rules:
+  - id: closed
+    on: facility.closed
+    for: subscription
+    grant: [{kind: credit, amount: 'money("10 ILS")'}]
+  - id: ask
+    on: booking.cancelled
+    grant: [{kind: notify}]
+    follow_up: [{at: 'add_days(date_of(event.time), 3)', event: booking.completed}]
+  - id: then
+    on: booking.completed
+    grant: [{kind: escalate, to: a person}]
+"""
+    CASES = """\
+cases:
+  - name: everybody at the pool
+    given:
+      - facility.registered: {at: 2020-01-01T08:00:00Z, facility_id: pool, name: Gordon, kind: pool, region: tel-aviv}
+      - subscription.started: {at: 2020-01-02T08:00:00Z, customer: a, subscription_id: s1, kind: gym, site: pool, monthly_fee: 100 ILS}
+      - subscription.started: {at: 2020-01-02T08:00:00Z, customer: b, subscription_id: s1, kind: gym, site: pool, monthly_fee: 100 ILS}
+      - facility.closed: {at: 2020-03-15T08:00:00Z, facility_id: pool, closed_from: 2020-03-15, share_percent: 100}
+    expect:
+      - {remedies: [{kind: credit}, {kind: credit}]}
+      - {customer: a, remedies: [{kind: credit, amount: 10 ILS}]}
+      - {customer: b, entity: {type: subscription, id: s1}, outcome: granted}
+  - name: three days later
+    given:
+      - booking.made: {at: 2020-02-01T08:00:00Z, booking_id: b1, kind: hotel, starts_on: 2020-05-01, price: 100 ILS, paid: 100 ILS}
+      - booking.cancelled: {at: 2020-03-02T08:00:00Z, booking_id: b1, cancelled_because: crisis}
+      - clock.ticked: {at: 2020-03-04T23:59:59Z}
+      - clock.ticked: {at: 2020-03-05T00:00:00Z}
+    expect:
+      - {after: 2, rules: [ask]}
+      - {after: 3, outcome: none, rules: []}
+      - {after: 4, remedies: [{kind: escalate, rule: then}]}
+  - name: what was due before an event is not that event's
+    given:
+      - booking.made: {at: 2020-02-01T08:00:00Z, booking_id: b1, kind: hotel, starts_on: 2020-05-01, price: 100 ILS, paid: 100 ILS}
+      - booking.cancelled: {at: 2020-03-02T08:00:00Z, booking_id: b1, cancelled_because: crisis}
+      - customer.updated: {at: 2020-06-01T00:00:00Z, language: he}
+    expect: none
+"""
+
+    def run(self, folder: Path, cases: str) -> Report:
+        (folder / "pool.yaml").write_text(self.POLICY, encoding="utf-8")
+        (folder / "pool.cases.yaml").write_text(cases, encoding="utf-8")
+        shipped = load_catalogue([shipped_schemas()])
+        return run_cases(folder, shipped, CaseEngine(shipped))
+
+    def test_expectations_see_whom_an_event_reaches_and_what_a_tick_brings(self, tmp_path: Path) -> None:
+        report = self.run(tmp_path, self.CASES)
+        assert report.ok, "\n".join(report.lines())
+        assert report.passed == 3
+
+    @pytest.mark.parametrize(
+        ("wanted", "told"),
+        [
+            ("{customer: c, outcome: granted}", "a decision about customer c, got subscription s1 of a, subscription s1 of b"),
+            (
+                "{customer: a, entity: {type: booking, id: b9}, outcome: granted}",
+                "a decision about booking b9 of customer a, got subscription s1 of a, subscription s1 of b",
+            ),
+            ("{customer: a, remedies: [{kind: credit, amount: 11 ILS}]}", "amount is 10.00 ILS"),
+        ],
+    )  # fmt: skip
+    def test_who_got_nothing_is_told(self, tmp_path: Path, wanted: str, told: str) -> None:
+        head, _, _ = self.CASES.partition("      - {remedies: [{kind: credit}, {kind: credit}]}")
+        report = self.run(tmp_path, f"{head}      - {wanted}\n")
+        assert told in "\n".join(report.lines())

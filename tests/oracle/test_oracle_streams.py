@@ -18,12 +18,12 @@ from policyengine.authoring.load import load_policies
 from policyengine.domain.catalogue import Scope
 from policyengine.domain.events import Event
 from policyengine.domain.policy import Policy
-from policyengine.domain.state import CustomerState
+from policyengine.domain.state import CustomerState, evolve, evolve_decided
 from policyengine.domain.validation import Validator
 from policyengine.domain.world import World
+from policyengine.engine.decide import decide
 from policyengine.ledger.canonical import canonical
 from policyengine.service.policy_sets import prepare
-from policyengine.service.step import step
 from policyengine.service.stream import generate
 
 RULES = Path(__file__).parents[2] / "rules"
@@ -46,7 +46,11 @@ def compare(
     seen = []
     for happened in events:
         state = states.get(happened.subject, CustomerState(happened.subject))
-        states[happened.subject], decisions = step(prepared.ruleset, state, happened, World(world))
+        state = evolve(state, happened, prepared.catalogue)
+        decisions = decide(prepared.ruleset, state, World(world), happened)
+        for decision in decisions:
+            state = evolve_decided(state, decision)
+        states[happened.subject] = state
         answers = [one.to_json() for one in decisions]
         expected = oracle.decide(happened, world)
         for one, other in zip(answers, expected, strict=True):

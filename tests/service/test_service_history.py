@@ -8,11 +8,11 @@ import pytest
 
 from policyengine.domain.decision import Ref, Verdict
 from policyengine.domain.money import Money
+from policyengine.domain.world import World
 from policyengine.engine.explain import why_not
 from policyengine.errors import UsageError
 from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.history import find_decision, situation
-from policyengine.service.step import NO_WORLD
 from tests.service.runs import FULL, STREAM, entries, feed, half, lines, opened, pipeline
 from tests.support import booked, cancelled, draft, event, ils, policy_set, refund
 
@@ -79,7 +79,7 @@ def test_why_not_says_what_was_missing_then(tmp_path: Path) -> None:
         was = situation(store, decisions(tmp_path)[1])
         found = {
             rule.policy: (rule.verdict, rule.because)
-            for rule in why_not(was.policy_set.ruleset, was.state, NO_WORLD, was.event, was.entity)
+            for rule in why_not(was.policy_set.ruleset, was.state, World(), was.event, was.entity)
         }
     assert {name: verdict for name, (verdict, _) in found.items()} == {
         "travel/rich": Verdict.CONDITION,  # 100 were paid then, 900 only later
