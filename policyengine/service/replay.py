@@ -157,6 +157,8 @@ class _Replay:
             again = _refused(received, event, raw)
         else:  # an event is as it was recorded
             again = entry.body if entry.kind == Kind.EVENT else _body(received)
+            customer = "" if machine.effects.is_of_world(event) else event.subject
+            self._memory.note(event, received.decisions, customer=customer, internal=False)
             self._expect(received)
         if again != entry.body:
             what = "event" if entry.kind == Kind.EVENT else "rejection"
