@@ -301,6 +301,21 @@ class TestNotices:
         prepared = policy_set(draft("p", refund("booking.paid")))
         assert reached_types(prepared.ruleset, "staff.acknowledged") == ("notice",)
 
+    def test_a_message_that_waits_goes_out_though_no_rule_is_on_it(self) -> None:
+        rule = refund("booking.paid", say={"en": "You get {amount}."})
+        text = draft("p", rule, announced="2020-03-14", staff_first={"hours": 48})
+        town = Town(policy_set(text))
+        town.happens("booking.made", "2020-01-01T00:00:00Z", **BOOKING)
+        cancel = {"booking_id": "b", "cancelled_because": "crisis"}
+        (first,) = town.happens("booking.cancelled", "2020-03-15T08:00:00Z", **cancel)
+        assert (first.messages, [held.policy for held in first.held]) == ({}, ["p"])
+        known = {"policy_version": "p@1"}
+        ((decision,),) = town.reaches("staff.acknowledged", DAY, "c1", **known)
+        assert decision.entity == Ref("notice", f"{first.decision_id}/p")
+        assert decision.messages == {"en": "You get ₪9.00."}
+        ((again,),) = town.reaches("staff.acknowledged", "2020-03-16T10:00:00Z", "c1", **known)
+        assert again.messages == {}  # told once
+
 
 def crisis(key: str, region: str, kind: str = "pandemic") -> dict[str, Any]:
     return {"crisis_id": key, "kind": kind, "region": region, "onset_from": "2020-02-01"}
