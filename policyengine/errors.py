@@ -9,7 +9,9 @@
     ├── MoneyError              PE2xx  two currencies, too many decimals, out of range
     ├── CalendarError           PE21x  a date out of range, a country without a calendar
     ├── EvaluationError         PE22x  an expression that cannot be computed on these facts
-    └── LedgerError             PE7xx  the store refuses: another writer, another input
+    ├── LedgerError             PE70x  the store refuses: another writer, another input
+    └── StreamError             PE72x  Kafka refuses, is away, or does not hold what was asked for
+        └── FencedError         PE722  another writer publishes for the shard
 
 What verification finds wrong is no exception but a ``ledger.faults.Fault`` (PE8xx).
 """
@@ -102,3 +104,15 @@ class LedgerError(PolicyEngineError):
     """The store refuses: another writer, another input, another schema version."""
 
     code = "PE700"
+
+
+class StreamError(PolicyEngineError):
+    """Kafka refuses (PE720), is away (PE721), or does not hold what was asked for (PE723)."""
+
+    code = "PE720"
+
+
+class FencedError(StreamError):
+    """Another writer publishes for the shard: this one never will again."""
+
+    code = "PE722"

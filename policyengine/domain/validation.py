@@ -71,6 +71,8 @@ CODES: Mapping[str, str] = {
     "EV091": "its time lies too far in the future",
     "EV092": "the source is the engine's own",
     "EV093": "events of this type come from the engine itself",
+    "EV094": "the key of a Kafka message is not the customer",
+    "EV096": "a Kafka message that is no CloudEvent: its headers or its value are malformed",
     "EV100": "an event of the world names an unknown region",
     "EV101": "an event of the world names something that is not there: a crisis, a restriction, a facility …",
     "EV102": "the phases of a crisis would run backwards",
