@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
 from typing import NamedTuple
 
 from policyengine.domain.decision import Ref, decision_id
@@ -49,10 +50,13 @@ def complains(story: Story, topic: str, share: float) -> Telling:
     story.source = source
 
 
-def answer(story: Story, ref: Ref | None, offer: Offer, cause: tuple[str, str] | None = None) -> Telling:
+def answer(
+    story: Story, ref: Ref | None, offer: Offer, cause: tuple[str, str] | None = None
+) -> Generator[tuple[str, Data], None, str | None]:
     """An answer to the offer that a decision made: most often in time, else late, wrong, or none at all.
 
     ``cause``: source and id of the world's event that the decision answers; None: the story's last event.
+    Returned is what was chosen, if it was one of the alternatives and in time.
     """
     if cause is None:
         decision = decision_id(story.source, story.event_id, ref)
@@ -60,7 +64,7 @@ def answer(story: Story, ref: Ref | None, offer: Offer, cause: tuple[str, str] |
         decision = decision_id(*cause, ref, f"c{story.customer}")
     how = story.rng.random()
     if how > _SILENT:
-        return
+        return None
     if how > _LATE:
         story.after(offer.days + 2, offer.days + 12)
     else:
@@ -71,3 +75,4 @@ def answer(story: Story, ref: Ref | None, offer: Offer, cause: tuple[str, str] |
     if how < _TWICE:  # has second thoughts
         story.after(0.1, 2)
         yield "remedy.chosen", {**said, "alternative": story.pick(offer.alternatives)}
+    return str(choice) if how <= _RIGHT else None

@@ -97,9 +97,13 @@ def booking(story: Story) -> Telling:
     if reached is not None:
         day, offer, cause = reached
         story.wait_for(day + 1)
+        chosen = None
         if offer is not None:
-            yield from answer(story, Ref("booking", key["booking_id"]), offer, cause)
-        if story.chance(0.7):
+            chosen = yield from answer(story, Ref("booking", key["booking_id"]), offer, cause)
+        if chosen == "new-date":
+            story.after(1, 5)
+            yield "booking.postponed", {**key, "starts_on": story.day(400), "ends_on": story.day(405)}
+        if chosen is not None or story.chance(0.7):
             return  # the company has acted, and there is nothing to ask for
     if not _closed_to(story, place):
         story.now = max(story.now, start - story.number_between(2, 20) * DAY)
