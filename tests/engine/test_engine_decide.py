@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from support import booked, cancelled, decide_all, draft, event, ils, last, policy_set, refund
-from worlds import Town
+from towns import Town
 
 from policyengine.domain.calendar import time_zone
 from policyengine.domain.decision import ClauseResult, Decision, Outcome, Ref, RuleTrace, Verdict

@@ -7,7 +7,7 @@ import textwrap
 from typing import Any, ClassVar
 
 from support import booked, cancelled, catalogue, draft, event, ils, last, line, policy_set, refund
-from worlds import Town, read
+from towns import Town, read
 
 from policyengine.domain.decision import Ref, RuleTrace
 from policyengine.domain.events import Event

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from support import draft, ils, policy_set, refund
-from worlds import Town, read
+from towns import Town, read
 
 from policyengine.domain.decision import Decision, Outcome, Ref, Verdict, decision_id
 from policyengine.domain.money import Money
