@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import signal
@@ -11,27 +12,40 @@ import sys
 import time
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import shipped_rules
+from policyengine.service.replay import replay
 from policyengine.service.stream import generate
 from policyengine.service.verification import verify_ledger
+from tests.service import worlds
 
-EVENTS, KILLS, EARLY = 5_000, 12, 3
+EARLY = 3
 ENVIRONMENT = {**os.environ, "POLICYENGINE_LOG_LEVEL": "error"}
 
 
-def command(folder: Path, events: Path) -> list[str]:
+class Story(NamedTuple):
+    """Rules and events, how often the run is killed, and what its ledger must hold."""
+
+    rules: Path
+    events: Path
+    kills: int
+    batch: int
+    internal: frozenset[str]
+
+
+def command(folder: Path, story: Story) -> list[str]:
     return [
         sys.executable, "-m", "policyengine.cli.main", "run",
-        "--rules", str(shipped_rules() / "travel"),
+        "--rules", str(story.rules),
         "--ledger", f"sqlite:///{folder / 'ledger.db'}",
-        "--events", str(events),
+        "--events", str(story.events),
         "--decisions", str(folder / "decisions.jsonl"),
         "--dead-letters", str(folder / "dead.jsonl"),
-        "--batch-size", "25",
+        "--batch-size", str(story.batch),
     ]  # fmt: skip
 
 
@@ -41,11 +55,19 @@ def bodies(folder: Path) -> list[tuple[int, str, bytes]]:
         return [(entry.seq, entry.kind, entry.body) for entry in store.entries("0")]
 
 
-@pytest.fixture
-def events(tmp_path: Path) -> Path:
-    path = tmp_path / "events.jsonl"
-    path.write_bytes(b"".join(line + b"\n" for line in generate(7, 200, EVENTS)))
-    return path
+@pytest.fixture(params=["customers", "world"])
+def story(request: pytest.FixtureRequest, tmp_path: Path) -> Story:
+    """The year's customers; or a crisis that reaches them, with choices, deadlines and follow-ups."""
+    events = tmp_path / "events.jsonl"
+    if request.param == "customers":
+        events.write_bytes(b"".join(line + b"\n" for line in generate(7, 200, 5_000)))
+        return Story(shipped_rules() / "travel", events, 12, 25, frozenset())
+    events.write_bytes(worlds.stream(11, 150, 900))
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    for name, text in worlds.texts().items():
+        (rules / name).write_text(text, encoding="utf-8")
+    return Story(rules, events, 8, 10, frozenset(worlds.INTERNAL))
 
 
 def size(folder: Path) -> int:
@@ -57,14 +79,14 @@ def size(folder: Path) -> int:
         return 0
 
 
-def run_and_kill(folder: Path, events: Path, moments: random.Random, *, early: bool) -> bool:
+def run_and_kill(folder: Path, story: Story, moments: random.Random, *, early: bool) -> bool:
     """Start a run and kill it: early at any moment of its start, else when it has committed a few batches.
 
     Returns whether it had done some work.
     """
     before = size(folder)
     with subprocess.Popen(
-        command(folder, events), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
+        command(folder, story), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
     ) as process:
         if early:
             time.sleep(moments.uniform(0, 2))
@@ -79,23 +101,28 @@ def run_and_kill(folder: Path, events: Path, moments: random.Random, *, early: b
 
 
 def test_a_run_that_is_killed_at_random_moments_ends_as_an_undisturbed_one(
-    tmp_path: Path, events: Path
+    tmp_path: Path, story: Story
 ) -> None:
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     calm.mkdir()
     killed.mkdir()
-    subprocess.run(command(calm, events), check=True, capture_output=True, env=ENVIRONMENT, timeout=120)
+    subprocess.run(command(calm, story), check=True, capture_output=True, env=ENVIRONMENT, timeout=300)
 
     moments = random.Random(20200315)
     for _ in range(EARLY):
-        run_and_kill(killed, events, moments, early=True)
-    during_work = [run_and_kill(killed, events, moments, early=False) for _ in range(KILLS)]
-    assert sum(during_work) >= 10
+        run_and_kill(killed, story, moments, early=True)
+    during_work = [run_and_kill(killed, story, moments, early=False) for _ in range(story.kills)]
+    assert sum(during_work) >= story.kills - 2
     reached = size(killed)
 
-    subprocess.run(command(killed, events), check=True, capture_output=True, env=ENVIRONMENT, timeout=120)
+    subprocess.run(command(killed, story), check=True, capture_output=True, env=ENVIRONMENT, timeout=300)
     expected = bodies(calm)
     assert reached < len(expected), "the killed runs were through already: make the stream longer"
+    assert story.internal <= {
+        json.loads(body)["event"]["type"] for _, kind, body in expected if kind == "internal"
+    }
     assert bodies(killed) == expected
     for name in ("decisions.jsonl", "dead.jsonl"):
         assert (killed / name).read_bytes() == (calm / name).read_bytes(), name
+    with SqlLedgerStore(f"sqlite:///{killed / 'ledger.db'}", read_only=True) as store:
+        assert list(replay(store, "0")) == []

@@ -18,6 +18,7 @@ from tests.support import draft, event, ils, line, policy_set
 
 START = datetime(2020, 2, 1, 8, tzinfo=UTC)
 HOMES = ("IL", "haifa", "tel-aviv", "jerusalem", "IT", "IT-25", "DE-BE")
+INTERNAL = {"crisis.phase_began", "customers.reached", "offer.expired", "remedy.ended", "silence.due"}
 
 CHOICE = draft(
     "travel/choice",
