@@ -141,6 +141,10 @@ def consistency(
             help="Attribute of the event, or property of its data, that names it.",
         ),
     ] = "channel",
+    accept: Annotated[
+        list[str] | None,
+        typer.Option("--accept", help="A policy that may look at the channel; may be repeated."),
+    ] = None,
     form: FormatOption = Format.HUMAN,
 ) -> None:
     """Group the decisions on equal facts, whatever the channel, and show any that differ, with the cause.
@@ -150,7 +154,8 @@ def consistency(
     Example: `policyengine consistency --ledger sqlite:///policyengine.db`
     """
     with reading(ledger) as store, progress("comparing", _size(store)) as advance:
-        report = compare(store, channel=channel, progress=advance)
+        accepted = frozenset(accept or ())
+        report = compare(store, channel=channel, accepted=accepted, progress=advance)
     if form is Format.JSON:
         print_json(report.to_json())
     else:

@@ -50,6 +50,7 @@ EXPLAINED = frozenset(
         "time",
         "reference",
         "engine",
+        "accepted",
     )
 )
 _RESOLVED = {
@@ -173,9 +174,18 @@ class _Found(NamedTuple):
     answer: Answer
 
 
-def compare(store: LedgerStore, *, channel: str = "channel", progress: Progress = no_progress) -> Consistency:
-    """Go through a ledger once; a second time for the details, where anything differs."""
-    reader = _Reader(store, channel)
+def compare(
+    store: LedgerStore,
+    *,
+    channel: str = "channel",
+    accepted: frozenset[str] = frozenset(),
+    progress: Progress = no_progress,
+) -> Consistency:
+    """Go through a ledger once; a second time for the details, where anything differs.
+
+    ``accepted``: policies that may look at the channel, because it is what they are about.
+    """
+    reader = _Reader(store, channel, accepted)
     report, known, numbers = Consistency(), dict[bytes, list[Any]](), dict[str, int]()
     for found in reader.decisions(progress):
         report.decisions += 1
@@ -221,8 +231,9 @@ def _details(reader: _Reader, different: set[bytes]) -> list[Case]:
 class _Reader:
     """Goes through the decisions of a ledger with what each of them saw."""
 
-    def __init__(self, store: LedgerStore, channel: str) -> None:
+    def __init__(self, store: LedgerStore, channel: str, accepted: frozenset[str]) -> None:
         self._store = store
+        self._accepted = accepted
         self._channel = channel
         self._recorded = Recorded(store)
         self._texts = Texts()
@@ -325,6 +336,8 @@ class _Reader:
         ):
             engines = f"{engine_of(one.entry)}, then {engine_of(other.entry)}"
             found.append(Cause(policy, "engine", f"decided by {engines}"))
+        if policy in self._accepted:
+            found = [one._replace(cause="accepted") if one.cause == "channel" else one for one in found]
         yield from found or [Cause(policy, "nothing", "not explained by anything recorded")]
 
     def _circumstances(self, answer: Answer, policy: str) -> Circumstances:

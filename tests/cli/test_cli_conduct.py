@@ -107,6 +107,10 @@ class TestConsistency:
         result = ask(here, "consistency", "--format", "json")
         assert (result.code, result.json["unexplained"], len(result.json["differing"])) == (1, 1, 1)
 
+    def test_a_policy_that_is_about_channels_may_be_accepted(self, here: Place) -> None:
+        result = ask(here, "consistency", "--accept", "care/gesture")
+        assert (result.code, "1 with an explanation, 0 without" in result.out) == (0, True)
+
     def test_the_channel_may_be_named_by_another_attribute(self, here: Place) -> None:
         channels = ask(here, "consistency", "--channel-attribute", "source", "--format", "json").json[
             "channels"

@@ -177,6 +177,12 @@ class TestDifferences:
         report = compared(tmp_path, [gesture(rule)], one, other)
         assert (causes(report), len(report.unexplained)) == ({"channel"}, 1)
 
+    def test_a_policy_that_is_about_channels_may_be_accepted(self, tmp_path: Path) -> None:
+        events = [complaint("k1", "c1", channel="phone"), complaint("k2", "c2", channel="chat")]
+        accepted = frozenset({"care/gesture"})
+        report = compared(tmp_path, [gesture('event.channel == "phone"')], *events, accepted=accepted)
+        assert (causes(report), report.unexplained) == ({"accepted"}, [])
+
     def test_a_rule_for_one_customer_is_a_finding(self, tmp_path: Path) -> None:
         report = compared(
             tmp_path, [gesture('customer.id == "c1"')], complaint("k1", "c1"), complaint("k2", "c2")
