@@ -16,8 +16,8 @@ from policyengine.cli.options import FormatOption, LedgerOption, SchemasOption, 
 from policyengine.cli.output import FINDINGS, UNVERIFIED, Format, out, print_json, progress, say, table
 from policyengine.domain.decision import Verdict
 from policyengine.domain.money import Money
+from policyengine.engine.explain import cause_text, rule_lines, why_not
 from policyengine.engine.explain import explain as explain_lines
-from policyengine.engine.explain import rule_lines, why_not
 from policyengine.errors import LedgerError, UsageError
 from policyengine.ledger.faults import Fault
 from policyengine.ledger.merkle import HASH_BYTES
@@ -265,7 +265,7 @@ def explain(
     if form is Format.JSON:
         print_json({"decision": document, "why_not": rules, "shard": entry.shard, "seq": entry.seq})
         return
-    for line in explain_lines(document):
+    for line in explain_lines(document, cause_text(was.policy_set.catalogue, was.event)):
         say(line)
     say(f"  Entry {entry.seq} of shard {entry.shard}")
     if rules:

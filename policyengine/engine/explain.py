@@ -43,7 +43,7 @@ _CLAUSES = {
 }
 
 
-def cause_of(catalogue: Catalogue, event: Event) -> str | None:
+def cause_text(catalogue: Catalogue, event: Event) -> str | None:
     """What happened in the world, for a decision that nobody asked for; None for a customer's own event."""
     ref = world_ref(event, catalogue)
     if ref is None:
@@ -56,7 +56,7 @@ def cause_of(catalogue: Catalogue, event: Event) -> str | None:
 def explain(document: Mapping[str, Any], cause: str | None = None) -> Iterator[str]:
     """The decision as lines: what, for whom, under which rule, and why the others lost.
 
-    ``cause`` tells of the event of the world behind it: see ``cause_of``.
+    ``cause`` tells of the event of the world behind it: see ``cause_text``.
     """
     event, entity = document["event"], document["entity"]
     yield f"Decision {document['decision_id']}"

@@ -15,7 +15,7 @@ from policyengine.domain.state import CustomerState, entity_of, evolve
 from policyengine.domain.validation import Validator
 from policyengine.domain.world import World
 from policyengine.engine.decide import decide
-from policyengine.engine.explain import cause_of, explain, why_not
+from policyengine.engine.explain import cause_text, explain, why_not
 from policyengine.service.policy_sets import PolicySet
 
 
@@ -219,7 +219,7 @@ class TestTheWorldBehindIt:
         at = "2020-03-15T10:00:00Z"
         ((decision,),) = self.town().reaches("facility.closed", at, "c1", **self.CLOSED)
         seen = read(event("facility.closed", at, "world", **self.CLOSED))
-        lines = list(explain(json.loads(json.dumps(decision.to_json())), cause_of(catalogue(), seen)))
+        lines = list(explain(json.loads(json.dumps(decision.to_json())), cause_text(catalogue(), seen)))
         assert lines[2:5] == [
             "  Because facility.closed pool-1 (closed_from 2020-03-15, share_percent 40)",
             "  Customer c1, subscription s1",
@@ -229,7 +229,7 @@ class TestTheWorldBehindIt:
 
     def test_a_customers_own_event_is_no_cause_in_the_world(self) -> None:
         seen = read(cancelled())
-        assert cause_of(catalogue(), seen) is None
+        assert cause_text(catalogue(), seen) is None
 
     def test_why_not_knows_whom_the_event_reached(self) -> None:
         at, town = "2020-03-15T10:00:00Z", self.town()
