@@ -15,6 +15,7 @@ from policyengine.domain.catalogue import Catalogue, EventType, Scope
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy import FollowUp, Rule
 from policyengine.domain.state import to_micros
+from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.domain.values import Json, Value, ValueType, to_json
 from policyengine.engine.expressions import Compiled
 from policyengine.engine.faults import Path
@@ -118,8 +119,21 @@ def follow_ups(
         at = spec.at.value(values) if isinstance(spec.at, Compiled) else spec.at
         text = spec.at.text if isinstance(spec.at, Compiled) else "at"
         day = not_past(policy, at, text, values)
+        due = to_micros(local_midnight(day, policy.zone))
+        _goes_on(due, day, text, values)
         data = {name: to_json(expression.value(values)) for name, expression in spec.data}
-        yield Due(to_micros(local_midnight(day, policy.zone)), spec.event, spec.key, data)
+        yield Due(due, spec.event, spec.key, data)
+
+
+def _goes_on(due: int, day: date, text: str, values: Mapping[str, Value]) -> None:
+    """invariant: what the engine lets happen by itself leads to later things alone, so it comes to an end."""
+    now = values.get("event.time")
+    if values.get("event.source") == INTERNAL_SOURCE and isinstance(now, datetime) and due <= to_micros(now):
+        message = (
+            f"`{text}` gives {day.isoformat()}, which does not begin after this event of the engine's own: "
+            "it could go on for ever"
+        )
+        raise EvaluationError(message, code=_IN_THE_PAST)
 
 
 def check_deadline(policy: PolicyVersion, deadline: date, values: Mapping[str, Value]) -> None:

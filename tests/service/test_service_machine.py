@@ -280,6 +280,27 @@ class TestTime:
         assert isinstance(piece, Happened)
         assert granted(piece.decisions) == ["notify None"]
 
+    def test_a_follow_up_of_a_follow_up_is_later_so_that_it_comes_to_an_end(self) -> None:
+        forever = draft(
+            "travel/forever",
+            {
+                "id": "r", "on": "booking.completed", "grant": [{"kind": "notify"}],
+                "follow_up": [{"at": "date_of(event.time)", "event": "booking.completed"}],
+            },
+        )  # fmt: skip
+        tell = Telling(policy_set(forever))
+        happened = tell(event("booking.completed", "2020-03-02T10:00:00Z", booking_id="b1"))
+        # that of the same day happens at once; the one after it would, too, and for ever
+        assert names(happened) == ["booking.completed", "*booking.completed"]
+        last = happened[-1]
+        assert isinstance(last, Happened)
+        (error,) = last.decisions[0].errors
+        assert error.because == (
+            "PE225 `date_of(event.time)` gives 2020-03-02, which does not begin after this event of the engine's "
+            "own: it could go on for ever"
+        )
+        assert tell.memory.pending == {}
+
     def test_what_the_state_refuses_leaves_only_its_time_behind(self) -> None:
         tell = Telling(policy_set(LATER))
         tell(booked(), cancelled(at="2020-03-02T10:00:00Z"))
