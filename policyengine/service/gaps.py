@@ -142,8 +142,16 @@ def _look_closer(store: LedgerStore, gaps: Gaps) -> None:
             raise LedgerError(message, code="PE712")
         was = situation(store, entry, recorded)
         world = worlds.setdefault(shard, _Worlds(store, shard, recorded)).before(seq)
-        lost = why_not(was.policy_set.ruleset, was.state, world, was.event, was.entity)
-        rules = [rule for rule in lost if rule.verdict is not Verdict.EVENT and not rule.shadow]
+        ruleset = was.policy_set.ruleset
+        on = {
+            (one.policy.id, one.policy.version, one.id)
+            for one in ruleset.rules
+            if was.event.type in one.event_types
+        }
+        found = why_not(ruleset, was.state, world, was.event, was.entity)
+        lost = [rule for rule in found if (rule.policy, rule.version, rule.rule) in on and not rule.shadow]
+        # where every rule is for something else that a customer may have, that is the reason
+        rules = [rule for rule in lost if rule.verdict is not Verdict.EVENT] or lost
         in_force = {rule.policy for rule in rules if rule.verdict is not Verdict.WINDOW}
         for rule in rules:
             if rule.verdict is not Verdict.WINDOW or rule.policy not in in_force:
@@ -179,7 +187,7 @@ class _Ask(NamedTuple):
 
 @dataclass(slots=True)
 class _Case:
-    """An event and one customer whom it concerns, with what was decided for them."""
+    """An event, and what was decided for the customer whom it concerns; of the world's, for all of them."""
 
     source: str
     id: str
@@ -191,8 +199,16 @@ class _Case:
     seq: int = -1
     answered: bool = False
     error: bool = False
-    world: bool = False
-    because: list[tuple[str, str, str]] = field(default_factory=list)
+    counts: bool = True
+    because: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def take(self, other: _Case) -> None:
+        """Add what the same event of the world came to for one customer."""
+        if self.decision is None:
+            self.decision, self.seq = other.decision, other.seq
+        self.answered = self.answered or other.answered
+        self.error = self.error or (other.error and not other.answered)
+        self.because.update(other.because)
 
 
 class _Reader:
@@ -205,7 +221,7 @@ class _Reader:
         self._ask = ask
         self._homes = Homes(store, shard)
         self._last: tuple[str, str, Mapping[str, Any]] = ("", "", {})
-        self._world: dict[tuple[str, str], Mapping[str, Any]] = {}  # data of events that reach customers
+        self._world: dict[tuple[str, str], _Case] = {}  # events that reach customers
         self._case: _Case | None = None
         self._waiting: list[tuple[_Case | None, str, list[tuple[str, str, str]]]] = []
 
@@ -219,8 +235,12 @@ class _Reader:
             self._event(entry)
 
     def end(self) -> None:
-        """There are no more entries."""
+        """There are no more entries: what became of the events of the world is known now."""
         self._close()
+        for case in self._world.values():
+            reached = case.decision is not None
+            if case.counts and (case.error or not case.answered) and (reached or not self._is_on(case)):
+                self._count(case, str(case.data.get("region", "")))
         self._place()
 
     def _event(self, entry: Entry) -> None:
@@ -230,13 +250,11 @@ class _Reader:
         book = self._books.at(digest_of(entry))
         if book.catalogue.events[kind].scope is not Scope.WORLD:
             return
-        self._world[source, key] = data
-        if source == INTERNAL_SOURCE or not self._ask.period.holds(datetime.fromisoformat(event["time"])):
-            return
-        self._gaps.events += 1
-        if kind not in book.on:
-            region = str(data.get("region", ""))
-            self._count(_Case(source, key, "", kind, digest_of(entry), data), region)
+        case = self._world[source, key] = _Case(source, key, "", kind, digest_of(entry), data)
+        case.counts = source != INTERNAL_SOURCE and self._ask.period.holds(
+            datetime.fromisoformat(event["time"])
+        )
+        self._gaps.events += case.counts
 
     def _decision(self, entry: Entry) -> None:
         document = entry.document()
@@ -261,10 +279,12 @@ class _Reader:
 
     def _new(self, entry: Entry, event: Mapping[str, Any], customer: str) -> _Case:
         key = (event["source"], event["id"])
-        data = self._last[2] if self._last[:2] == key else self._world.get(key, {})
-        case = _Case(*key, customer, event["type"], digest_of(entry), data)
-        case.world = key in self._world
-        return case
+        data = self._last[2] if self._last[:2] == key else {}
+        return _Case(*key, customer, event["type"], digest_of(entry), data)
+
+    def _is_on(self, case: _Case) -> bool:
+        """Whether some rule is on such an event."""
+        return case.type in self._books.at(case.digest).on
 
     def _look(self, case: _Case, document: Mapping[str, Any]) -> None:
         answer = document.get("answer")
@@ -281,14 +301,17 @@ class _Reader:
                 case.answered = True
             else:
                 case.error = case.error or rule["verdict"] == Verdict.ERROR
-                case.because.append((rule["policy"], rule["rule"], why_lost(rule)))
+                case.because[rule["policy"], rule["rule"], why_lost(rule)] += 1
 
     def _close(self) -> None:
         case, self._case = self._case, None
         if case is None or case.source == INTERNAL_SOURCE:
             return
-        if not case.world:
-            self._gaps.events += 1
+        world = self._world.get((case.source, case.id))
+        if world is not None:
+            world.take(case)
+            return
+        self._gaps.events += 1
         if not case.answered:
             self._wait(case, case.customer, [])
 
@@ -316,7 +339,7 @@ class _Reader:
         group.example = group.example or case.decision
         if case.error:
             group.error += 1
-        elif case.because or case.type in book.on:
+        elif case.because or self._is_on(case):
             group.lost += 1
             if not case.because and len(group.examples) < self._ask.examine:
                 group.examples.append((self._shard, case.seq))

@@ -34,6 +34,13 @@ class Decided:
     document: Mapping[str, Any]
     book: Book
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing came of it, not even words."""
+        document = self.document
+        kept = (document["messages"], document.get("held"), document.get("settles"))
+        return document["outcome"] == "none" and not any(kept)
+
     def why(self, language: str) -> str:
         """In a line: the policies that applied, by title; else why the first that was considered lost."""
         applied = [
@@ -75,10 +82,10 @@ class Decided:
             yield from self._offer(offer, language)
         for denial in document["denials"]:
             yield f"{word('denied', language)}: {isolated(denial['reason'])}"
-        if document["outcome"] == "none" and not document["messages"] and not document["trace"]:
+        if self.idle and not document["trace"]:
             yield f"{word('none', language)}: {word('no rule', language)}"
             return
-        if document["outcome"] == "none" and not document["messages"]:
+        if self.idle:
             yield word("none", language)
         if document.get("held"):
             yield word("held", language)
@@ -149,8 +156,12 @@ class Timeline:
     def lines(self, language: str, messages: tuple[str, ...]) -> Iterator[str]:
         """The story in a language, with the messages in these."""
         for told in self.told:
+            # what everybody is told of is this customer's story only where it came to something for them
+            decisions = [one for one in told.decisions if told.whose != "world" or not one.idle]
+            if told.whose == "world" and not decisions:
+                continue
             yield line(self._head(told, language), language)
-            for decided in told.decisions:
+            for decided in decisions:
                 entity = decided.document["entity"]
                 if entity is not None:
                     yield line(f"    {isolated(entity['type'] + ' ' + entity['id'])}", language)

@@ -58,7 +58,8 @@ _WORDS: Mapping[str, tuple[str, str]] = {
     "channel": ("channels that stay open", "ערוצים פתוחים"),
     "delivery_mode": ("delivery", "אופן המשלוח"),
     "gesture": ("gesture", "מחווה"),
-    "notify": ("told", "הודעה אל"),
+    "notify": ("a message to", "הודעה אל"),
+    "customer": ("the customer", "הלקוח"),
     "escalate": ("a person takes over", "הועבר לטיפול אישי"),
     "signal": ("noted", "נרשם"),
     "withdraw": ("offers taken back", "משיכת הצעות"),
@@ -98,7 +99,7 @@ def remedy(document: Mapping[str, Any], language: str) -> str:
         parts.append(isolated(write(Money.parse(amount["value"], amount["currency"]), language, _UTC)))
     if "points" in document:
         parts.append(f"{write(document['points'], language, _UTC)} {word('points', language)}")
-    parts += [isolated(str(document[name])) for name in _TEXTS if name in document]
+    parts += [isolated(word(str(document[name]), language)) for name in _TEXTS if name in document]
     parts += [write(tuple(document[name]), language, _UTC) for name in _LISTS if name in document]
     parts += _dates(document, language)
     return " ".join(parts)

@@ -88,6 +88,12 @@ class TestGaps:
         found = gaps(tmp_path, [HALF], booked("b1"), cancelled("b1", because="customer"), examine=0)
         assert [group.because for group in found.largest() if group.lost] == [{}]
 
+    def test_a_rule_for_what_the_customer_does_not_have_says_so(self, tmp_path: Path) -> None:
+        other = draft("care/other", refund("subscription.monthly_fee", **{"for": "subscription"}))
+        found = gaps(tmp_path, [other], booked("b1"), cancelled("b1"))
+        (group,) = [group for group in found.largest() if group.lost]
+        assert group.because == {("care/other", "r", "it is decided for each subscription"): 1}
+
     def test_a_version_that_was_not_in_force_says_so(self, tmp_path: Path) -> None:
         found = gaps(tmp_path, [LATER], booked("b1"), cancelled("b1"))
         (group,) = [group for group in found.largest() if group.lost]
@@ -99,7 +105,11 @@ class TestGaps:
         assert counted(found)["booking.cancelled", "", "crisis"] == (0, 0, 1)
 
     def test_a_country_stands_in_for_a_region_that_is_not_known(self, tmp_path: Path) -> None:
-        found = gaps(tmp_path, [HALF], event("customer.registered", "2020-01-05T10:00:00Z", country="IT", language="it"))
+        found = gaps(
+            tmp_path,
+            [HALF],
+            event("customer.registered", "2020-01-05T10:00:00Z", country="IT", language="it"),
+        )
         assert counted(found) == {("customer.registered", "IT", ""): (1, 0, 0)}
 
     def test_only_the_days_that_are_asked_for_count(self, tmp_path: Path) -> None:
@@ -114,6 +124,31 @@ class TestGaps:
             onset_from="2020-03-01",
         )  # fmt: skip
         assert counted(gaps(tmp_path, [HALF], declared)) == {("crisis.declared", "north", ""): (1, 0, 0)}
+
+    @pytest.mark.parametrize(
+        ("phase", "expected"), [("onset", {}), ("ended", {("crisis.declared", "IL", ""): (0, 1, 0)})]
+    )
+    def test_one_that_came_to_something_for_somebody_is_none(
+        self, tmp_path: Path, phase: str, expected: dict[tuple[str, ...], tuple[int, int, int]]
+    ) -> None:
+        """It reaches both customers; `north` names one of them, and the phase is that on its first day."""
+        here = draft(
+            "care/here",
+            {"id": "r", "on": "crisis.declared", "when": [f'crisis.phase == "{phase}"', 'customer.region == "north"'], "grant": [{"kind": "notify"}]},
+        )  # fmt: skip
+        declared = event(
+            "crisis.declared", "2020-03-01T10:00:00Z", "x", crisis_id="x", kind="storm", region="IL",
+            onset_from="2020-03-01",
+        )  # fmt: skip
+        with opened(tmp_path) as store:
+            writer = pipeline(store, policy_set(here))
+            feed(writer, lines(registered("c1", "north"), registered("c2", "south"), declared))
+            assert list(writer.work_off())
+        with opened(tmp_path, read_only=True) as store:
+            found = find_gaps(store)
+        assert {
+            key: count for key, count in counted(found).items() if key[0] == "crisis.declared"
+        } == expected
 
     def test_a_question_that_a_version_answers_is_none(self, tmp_path: Path) -> None:
         ask = [
