@@ -53,12 +53,23 @@ def index(rows: list[dict[str, Any]]) -> list[str]:
     return lines
 
 
+def world(rows: list[dict[str, Any]]) -> list[str]:
+    """Microseconds for each decision, world event or event."""
+    lines = ["| | per | how many | microseconds | per second |", "|---|---|---|---|---|"]
+    for row in rows:
+        best, info = row["stats"]["min"], row["extra_info"]
+        each = best / info["number"]
+        cells = f"{info['per']} | {info['number']:,} | {each * 1e6:,.0f} | {1 / each:,.0f}"
+        lines.append(f"| {info['engine']} | {cells} |")
+    return lines
+
+
 def main(path: Path) -> None:
     """Print the tables, an empty line between two."""
     rows = orjson.loads(path.read_bytes())["benchmarks"]
-    of = {group: [row for row in rows if row["group"] == group] for group in ("ledger", "index")}
+    of = {group: [row for row in rows if row["group"] == group] for group in ("ledger", "index", "world")}
     policies = [row for row in rows if row["group"].endswith("policies")]
-    for table in (matching(policies), ledger(of["ledger"]), index(of["index"])):
+    for table in (matching(policies), ledger(of["ledger"]), index(of["index"]), world(of["world"])):
         print("\n".join(table), end="\n\n")
 
 
