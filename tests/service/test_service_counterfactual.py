@@ -9,6 +9,7 @@ import pytest
 
 from policyengine.service.counterfactual import EXAMPLES, Report, counterfactual
 from policyengine.service.policy_sets import PolicySet, prepare
+from tests.service.machines import closed, pool, subscribed
 from tests.service.runs import FULL, HALF, STREAM, feed, half, lines, opened, pipeline
 from tests.support import booked, cancelled, catalogue, draft, event, policy, policy_set, refund
 
@@ -147,3 +148,40 @@ def test_nothing_is_written(tmp_path: Path) -> None:
         before = store.head("0")
         counterfactual(store, "0", policy_set(HALF.replace("50", "60")))
         assert store.head("0") == before
+
+
+class TestWhatHappensByItself:
+    """The other policies let other things happen, and reach others."""
+
+    FIRST = draft(
+        "fitness/closed",
+        {"id": "r", "on": "facility.closed", "for": "subscription", "grant": [{"kind": "credit", "amount": 'money("10 ILS")'}]},
+    )  # fmt: skip
+    RICHER = draft(
+        "fitness/closed",
+        {"id": "r", "on": "facility.closed", "for": "subscription", "grant": [{"kind": "credit", "amount": 'money("15 ILS")'}]},
+        {
+            "id": "word", "on": "subscription.started", "grant": [{"kind": "notify"}],
+            "follow_up": [{"at": "add_days(date_of(event.time), 1)", "event": "subscription.resumed"}],
+        },
+        {"id": "gift", "on": "subscription.resumed", "grant": [{"kind": "credit", "amount": 'money("1 ILS")'}]},
+        version=2,
+    )  # fmt: skip
+
+    def test_whom_the_world_reaches_is_decided_again_with_follow_ups_of_their_own(
+        self, tmp_path: Path
+    ) -> None:
+        raw = lines(pool(), *(subscribed(f"c{number}") for number in range(70)), closed())
+        with opened(tmp_path) as store:
+            writer = pipeline(store, policy_set(self.FIRST))
+            feed(writer, raw)
+            list(writer.work_off())
+            same = counterfactual(store, "0", policy_set(self.FIRST))
+            report = counterfactual(store, "0", policy_set(self.RICHER))
+        # 70 subscriptions began, 70 were reached
+        assert (same.events, same.decisions, same.changed) == (72, 140, 0)
+        assert same.recorded_money == same.replayed_money == {("fitness/closed", ILS): 70 * 1000}
+        # and 70 follow-ups on the day after
+        assert (report.decisions, len(report.customers)) == (210, 70)
+        assert report.recorded_money == {("fitness/closed", ILS): 70 * 1000}
+        assert report.replayed_money == {("fitness/closed", ILS): 70 * (1500 + 100)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,8 @@ from policyengine.domain.world import World
 from policyengine.engine.explain import why_not
 from policyengine.errors import UsageError
 from policyengine.ledger.entries import Entry, Kind
-from policyengine.service.history import find_decision, situation
+from policyengine.service.history import find_decision, situation, world_before
+from tests.service.machines import closed, pool, subscribed
 from tests.service.runs import FULL, STREAM, entries, feed, half, lines, opened, pipeline
 from tests.support import booked, cancelled, draft, event, ils, policy_set, refund
 
@@ -96,3 +98,88 @@ def test_a_decision_that_there_is_not_is_a_wrong_argument(tmp_path: Path) -> Non
             find_decision(store, "d-0")
         some = decisions(tmp_path)[0]
         assert find_decision(store, some.document()["decision_id"]) == some
+
+
+class TestWorld:
+    """Decisions on events of the world and of the engine's own."""
+
+    CLOSED = draft(
+        "fitness/closed",
+        {
+            "id": "r", "on": "facility.closed", "for": "subscription",
+            "when": ["facility.share_percent >= 50"],
+            "grant": [{"kind": "credit", "amount": 'money("10 ILS")'}],
+        },
+    )  # fmt: skip
+    LATER = draft(
+        "travel/later",
+        {
+            "id": "ask", "on": "booking.cancelled", "grant": [{"kind": "notify"}],
+            "follow_up": [{"at": "add_days(date_of(event.time), 3)", "event": "booking.completed"}],
+        },
+        {"id": "then", "on": "booking.completed", "grant": [{"kind": "refund", "amount": "booking.paid"}]},
+    )  # fmt: skip
+
+    def test_a_fan_outs_cause_and_the_world_of_then_are_found(self, tmp_path: Path) -> None:
+        with opened(tmp_path) as store:
+            writer = pipeline(store, policy_set(self.CLOSED))
+            feed(writer, lines(pool(), subscribed("c1"), closed(share_percent=80)))
+            list(writer.work_off())
+            again = closed("2020-03-20T08:00:00Z", share_percent=20)
+            feed(writer, lines(pool(), subscribed("c1"), closed(share_percent=80), again))
+            list(writer.work_off())
+            first, second = [
+                one for one in decisions(tmp_path) if one.document()["event"]["type"] == "facility.closed"
+            ]
+            was = situation(store, first)
+            assert (was.event.type, was.event.data["share_percent"]) == ("facility.closed", 80)
+            assert was.entity == Ref("subscription", "s-c1")
+            assert (was.state.customer, len(was.state.remedies)) == ("c1", 0)
+            shares = [
+                world_before(store, one).entities["facility"]["pool"].values["share_percent"]
+                for one in (first, second)
+            ]
+            assert shares == [80, 20]
+            # 10 ILS from the first closure; the second is too small a share
+            was = situation(store, second)
+            assert len(was.state.remedies) == 1
+            (rule,) = why_not(
+                was.policy_set.ruleset, was.state, world_before(store, second), was.event, was.entity
+            )
+            assert rule.because == "`facility.share_percent >= 50` does not hold"
+
+    def test_what_the_engine_let_happen_is_the_cause_of_its_decisions(self, tmp_path: Path) -> None:
+        with opened(tmp_path) as store:
+            feed(
+                pipeline(store, policy_set(self.LATER)),
+                lines(booked(), cancelled(at="2020-03-02T10:00:00Z"), booked("b2", "2020-06-01T10:00:00Z")),
+            )
+            (refunded,) = [
+                one for one in decisions(tmp_path) if one.document()["event"]["type"] == "booking.completed"
+            ]
+            was = situation(store, refunded)
+        assert was.event.type == "booking.completed"
+        assert was.event.time == datetime(2020, 3, 5, tzinfo=UTC)
+        assert set(was.state.entities["booking"]) == {"b1"}
+
+    def test_a_supplement_is_explained_by_the_state_that_it_comes_back_to(self, tmp_path: Path) -> None:
+        half = draft(
+            "travel/back",
+            refund("percent(booking.paid, 50)"),
+            effective={"from": "2020-01-01", "until": "2020-06-01"},
+        )
+        more = draft(
+            "travel/back", refund("percent(booking.paid, 80)"), version=2,
+            effective={"from": "2020-06-01"}, retroactive={"from": "2020-01-01"},
+        )  # fmt: skip
+        with opened(tmp_path) as store:
+            writer = pipeline(store, policy_set(half, more))
+            paid = event("booking.paid", "2020-04-01T00:00:00Z", booking_id="b1", paid=ils("900.00"))
+            feed(writer, lines(booked(), cancelled(), paid, booked("b2", "2020-07-01T10:00:00Z")))
+            list(writer.work_off())
+            (added,) = [one for one in decisions(tmp_path) if "supplements" in one.document()]
+            was = situation(store, added)
+        # 80 - 50 of the 100 ILS that were paid then, not of the 900 of April
+        assert added.document()["remedies"][0]["amount"]["value"] == "30.00"
+        assert was.state.entities["booking"]["b1"].values["paid"] == Money(10000, "ILS")
+        assert len(was.state.remedies) == 0
