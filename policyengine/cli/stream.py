@@ -35,14 +35,13 @@ from policyengine.cli.options import (
     settings_with,
 )
 from policyengine.cli.output import FINDINGS, Format, out, print_json, progress, say, table
-from policyengine.domain.events import Rejection
 from policyengine.engine.explain import explain
 from policyengine.errors import UsageError
 from policyengine.ledger.canonical import canonical
 from policyengine.service.dry_run import dry_run
 from policyengine.service.pipeline import Pipeline, Tally
 from policyengine.service.ports import DEAD_LETTERS, DECISIONS
-from policyengine.service.relay import relay, without_shadow
+from policyengine.service.relay import as_published, relay
 
 STDIN = "-"
 EventsOption = Annotated[
@@ -302,7 +301,7 @@ def decide(
                 rejected += 1
                 typer.echo(f"rejected: {answer.rejection.code} {answer.rejection.reason}", err=True)
             for decision in (*answer.earlier, *answer.decisions):
-                _show(without_shadow(decision.to_json()), form)
+                _show(as_published(decision.to_json()), form)
     if rejected:
         raise typer.Exit(FINDINGS)
 

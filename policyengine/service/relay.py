@@ -30,14 +30,18 @@ class Sink(Protocol):
 
 
 def published_decision(entry: Entry) -> bytes:
-    """A decision as it goes out: whatever was decided in shadow stays in the ledger."""
-    return canonical(without_shadow(entry.document()))
+    """A decision as it goes out."""
+    return canonical(as_published(entry.document()))
 
 
-def without_shadow(document: Mapping[str, Any]) -> dict[str, Any]:
-    """The document without its shadow part and without the traces of shadow rules."""
+def as_published(document: Mapping[str, Any]) -> dict[str, Any]:
+    """What may go out: what was decided in shadow stays in the ledger, what is held back waits there."""
     out = {key: value for key, value in document.items() if key != "shadow"}
     out["trace"] = [rule for rule in document["trace"] if not rule.get("shadow")]
+    if "held" in document:
+        out["held"] = [
+            {key: value for key, value in held.items() if key != "messages"} for held in document["held"]
+        ]
     return out
 
 

@@ -56,6 +56,22 @@ def test_decisions_go_out_in_order_as_they_were_recorded(tmp_path: Path) -> None
         assert publish(store, tmp_path) == 0
 
 
+def test_messages_that_wait_for_the_staff_stay_in_the_ledger_until_they_are_released(tmp_path: Path) -> None:
+    """Announced on 2 March, 48 hours ahead of the customers: until midnight of the 4th."""
+    rule = {**refund("booking.paid"), "say": {"en": "All of it."}}
+    first = draft("travel/all", rule, announced="2020-03-02", staff_first={"hours": 48})
+    with opened(tmp_path) as store:
+        writer = pipeline(store, policy_set(first), channels=CHANNELS)
+        feed(writer, lines(booked(), cancelled(), booked("b2", "2020-03-05T00:00:00Z")))
+        assert publish(store, tmp_path) == 4
+        _, held, released, _ = published(tmp_path)
+        assert (held["messages"], released["messages"]) == ({}, {"en": "All of it."})
+        (waiting,) = held["held"]
+        assert waiting == {"policy": "travel/all", "version": 1, "until": "2020-03-04T00:00:00Z"}
+        recorded = entries(store, Kind.DECISION)[1].document()["held"]
+        assert recorded == [{**waiting, "messages": {"en": "All of it."}}]
+
+
 def test_dead_letters_say_why_and_where_and_hold_the_input(tmp_path: Path) -> None:
     with opened(tmp_path) as store:
         feed(pipeline(store, half(), channels=CHANNELS), lines(booked(), b'{"id":"x"}', b"\xe9"))

@@ -64,8 +64,7 @@ CHANGED = [
     ("UPDATE queue SET customer = 'c' WHERE position = 1", "queue.customer", "job `1`, position `1`"),
     (
         "UPDATE state SET body = CAST('{}' AS BLOB) WHERE part = 'crisis/k'",
-        "state",
-        "body",
+        "state.body",
         "part `crisis/k`",
     ),
     ("UPDATE state SET body = CAST('{}' AS BLOB) WHERE part = '@clock'", "state.body", "part `@clock`"),
