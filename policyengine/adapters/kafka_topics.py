@@ -42,6 +42,7 @@ def _wanted(settings: KafkaSettings) -> dict[str, dict[str, Any]]:
         else {}
     )
     kept = {"retention.ms": "-1", "retention.bytes": "-1"}
+    large = {"max.message.bytes": str(settings.max_message_bytes)}  # a dead letter holds its event in base64
     return {
         name: {
             "num_partitions": partitions,
@@ -51,8 +52,8 @@ def _wanted(settings: KafkaSettings) -> dict[str, dict[str, Any]]:
         for name, partitions, configs in (
             (settings.customer_topic, settings.partitions, {}),
             (settings.world_topic, 1, kept),
-            (settings.decision_topic, settings.partitions, {}),
-            (settings.dead_letter_topic, 1, {}),
+            (settings.decision_topic, settings.partitions, large),
+            (settings.dead_letter_topic, 1, large),
         )
     }
 
@@ -61,6 +62,6 @@ def _check_world(described: list[dict[str, Any]]) -> None:
     for topic in described:
         if len(topic["partitions"]) != 1:
             raise StreamError(
-                f"the world's topic `{topic['name']}` has {len(topic['partitions'])} partitions; what happens "
-                "to the world has one order: give it one partition, or name another topic"
+                f"the world's topic `{topic['name']}` has {len(topic['partitions'])} partitions; what "
+                "happens to the world has one order: give it one partition, or name another topic"
             )
