@@ -27,6 +27,7 @@ from policyengine.ledger.entries import (
     rejected_body,
     seal,
 )
+from policyengine.ledger.entries import event_body as body_of_canonical
 from policyengine.ledger.merkle import leaf_hash
 from tests.ledger.ledgers import event_body
 
@@ -103,6 +104,16 @@ def test_bodies_carry_what_they_are_found_by() -> None:
     assert orjson.loads(event.raw) == {"event": EVENT}
     decision = decision_body({"decision_id": "d-1", "customer": "c-1", "outcome": "none"})
     assert (decision.kind, decision.ref, decision.customer) == ("decision", "d-1", "c-1")
+
+
+def test_an_event_of_the_world_is_nobodys_and_one_of_the_engines_own_has_a_kind_of_its_own() -> None:
+    key = event_key("urn:policyengine", "tick")
+    told = body_of_canonical(b'{"id":"tick"}', None, key)
+    tick = body_of_canonical(b'{"id":"tick"}', None, key, internal=True)
+    due = body_of_canonical(b'{"id":"tick"}', "c-1", key, internal=True)
+    assert told == ("event", b'{"event":{"id":"tick"}}', key.hex(), None)
+    assert tick == ("internal", b'{"event":{"id":"tick"}}', key.hex(), None)
+    assert due == ("internal", b'{"event":{"id":"tick"}}', key.hex(), "c-1")
 
 
 def test_a_rejected_body_keeps_the_bytes_whatever_they_are() -> None:

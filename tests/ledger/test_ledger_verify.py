@@ -8,23 +8,33 @@ import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.errors import LedgerError
-from policyengine.ledger.entries import Header, commitment
+from policyengine.ledger.canonical import canonical
+from policyengine.ledger.entries import (
+    Header,
+    commitment,
+    content_digest,
+    event_body,
+    event_key,
+    policy_set_body,
+)
 from policyengine.ledger.faults import Fault
 from policyengine.ledger.merkle import EMPTY_ROOT, Tree, leaf_hash
-from policyengine.ledger.records import Head
+from policyengine.ledger.records import Head, Seen
 from policyengine.ledger.remembered import STATES as STATE_ROWS
 from policyengine.ledger.remembered import compare
 from policyengine.ledger.verify import verify
-from tests.ledger.ledgers import STATES, write_small
+from tests.ledger.ledgers import STATES, Writer, write_small
 
 # the tables without a rowid
 KEYS = {"seen": "shard, key", "state": "shard, customer, part"}
@@ -384,3 +394,55 @@ def test_a_changed_schema_revision_is_refused(ledger: Path) -> None:
     change(ledger, "UPDATE alembic_version SET version_num = '0999'")
     with pytest.raises(LedgerError, match="PE703"):
         faults_of(ledger)
+
+
+class TestWorld:
+    """The event types of the world are those of the catalogue in the policy set before an entry."""
+
+    @pytest.fixture
+    def ledger(self, tmp_path: Path) -> Path:
+        """Sequences 1 to 4: an event and one of the engine's own, of the world and of a customer."""
+        world = {"x-scope": "world"}
+        policies = policy_set_body([], {"events/crisis": world, "events/t": {}, "entities/t": world})
+        bodies = [(0, policies)]
+        for kind, customer in (("crisis", None), ("t", "c")):
+            for internal in (False, True):
+                source = "urn:policyengine" if internal else "urn:w"
+                event = {"id": kind, "source": source, "subject": "c", "type": kind}
+                key = event_key(source, kind)
+                bodies.append((1, event_body(canonical(event), customer, key, internal=internal)))
+        with SqlLedgerStore(f"sqlite:///{tmp_path / 'l.db'}") as store:
+            writer = Writer(store, "members")
+            seen = {
+                bytes.fromhex(str(body.ref)): Seen(content_digest(orjson.loads(body.raw)["event"]), seq)
+                for seq, (_, body) in enumerate(bodies)
+                if body.kind == "event"
+            }
+            store.commit("members", replace(writer.batch(bodies, 1), seen=seen), writer.head)
+        return tmp_path / "l.db"
+
+    def found(self, ledger: Path) -> list[tuple[str, str, str, int | None]]:
+        with SqlLedgerStore(f"sqlite:///{ledger}", read_only=True) as store:
+            return told(list(verify(store)))
+
+    def test_its_events_and_the_engines_own_verify(self, ledger: Path) -> None:
+        assert self.found(ledger) == []
+
+    @pytest.mark.parametrize("seq", [1, 2, 3, 4])
+    def test_a_customer_that_was_written_or_taken_away_is_named(self, ledger: Path, seq: int) -> None:
+        other = "'c'" if seq < 3 else "NULL"
+        change(ledger, f"UPDATE entry SET customer = {other} WHERE seq = {seq}")
+        assert self.found(ledger) == [("PE801", "entry", "customer", seq)]
+
+    @pytest.mark.parametrize("seq", [1, 2])
+    def test_a_key_that_was_changed_is_named(self, ledger: Path, seq: int) -> None:
+        change(ledger, f"UPDATE entry SET ref = 'ab' WHERE seq = {seq}")
+        assert self.found(ledger) == [("PE801", "entry", "ref", seq)]
+
+    def test_what_the_engine_made_cannot_be_passed_off_as_what_came_from_outside(self, ledger: Path) -> None:
+        change(ledger, "UPDATE entry SET kind = 'event' WHERE seq = 4")
+        assert self.found(ledger) == [("PE801", "entry", "kind", 4)]
+
+    def test_where_the_policy_set_is_gone_only_that_is_told(self, ledger: Path) -> None:
+        change(ledger, "UPDATE entry SET body = CAST('' AS BLOB) WHERE seq = 0")
+        assert self.found(ledger) == [("PE801", "entry", "body", 0)]
