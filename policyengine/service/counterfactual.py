@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -154,21 +154,21 @@ class _Other:
             self._report.events += 1
             event = self._validator.validate(orjson.dumps(document["event"]))
             if isinstance(event, Event):
-                self._decide(self._machine.record(event))
+                self._decide(self._arrive(event))
             else:
                 self._report.refused += 1
         elif entry.kind == Kind.REJECTED:
             if str(document.get("code")).startswith(BY_THE_STATE):
                 event = self._validator.validate(b64decode(document["raw"]))
                 if isinstance(event, Event):  # the other policies may have made another offer
-                    happenings = self._machine.record(event)
+                    happenings = self._arrive(event)
                     self._decide(one for one in happenings if isinstance(one, Happened))
         elif entry.kind == Kind.INTERNAL:
             event = self._validator.validate(orjson.dumps(document["event"]))
             if isinstance(event, Event) and event.type == TICKED:
                 self._decide(self._machine.advance(to_micros(event.time)))
             elif isinstance(event, Event) and event.type == REACHED:
-                self._decide(self._machine.piece())
+                self._decide(self._machine.piece(int(str(event.data["customers"]))))
 
     def end(self) -> Report:
         """Reach whom there is to reach still; what has no counterpart is compared with nothing."""
@@ -179,6 +179,14 @@ class _Other:
         for document in self._replayed.values():
             self._report.note(None, document)
         return self._report
+
+    def _arrive(self, event: Event) -> Iterator[Happened | Refused]:
+        """An event from outside; customers take their turn where they did, and where they are owed one."""
+        if self._machine.owes_piece():
+            yield from self._machine.piece()
+        yield from self._machine.advance(to_micros(event.time))
+        yield self._machine.receive(event)
+        yield from self._machine.settle()
 
     def _decide(self, happenings: Iterable[Happened | Refused]) -> None:
         for one in happenings:

@@ -11,6 +11,7 @@ from policyengine.service.counterfactual import EXAMPLES, Report, counterfactual
 from policyengine.service.policy_sets import PolicySet, prepare
 from tests.service.machines import closed, pool, subscribed
 from tests.service.runs import FULL, HALF, STREAM, feed, half, lines, opened, pipeline
+from tests.service.worlds import policies, stream
 from tests.support import booked, cancelled, catalogue, draft, event, policy, policy_set, refund
 
 HALF_BACK, ILS, EUR = "travel/half-back", "ILS", "EUR"
@@ -185,3 +186,12 @@ class TestWhatHappensByItself:
         assert (report.decisions, len(report.customers)) == (210, 70)
         assert report.recorded_money == {("fitness/closed", ILS): 70 * 1000}
         assert report.replayed_money == {("fitness/closed", ILS): 70 * (1500 + 100)}
+
+    def test_the_same_policies_change_nothing_in_weeks_of_a_crisis(self, tmp_path: Path) -> None:
+        with opened(tmp_path) as store:
+            writer = pipeline(store, policies())
+            feed(writer, stream(7, 90, 400))
+            list(writer.work_off())
+            report = counterfactual(store, "0", policies())
+        assert (report.changed, report.refused) == (0, 0)
+        assert report.decisions > 500
