@@ -220,7 +220,9 @@ def stream_errors(doing: str) -> Iterator[None]:
     except (errors.KafkaConnectionError, errors.KafkaTimeoutError, OSError) as error:
         raise StreamError(f"Kafka does not answer while {doing} ({_named(error)})", code="PE721") from error
     except errors.KafkaError as error:
-        code = "PE721" if getattr(error, "retriable", False) else "PE720"
+        # an error without a kind of its own is what the client makes of an answer that never came
+        away = getattr(error, "retriable", False) or type(error) is errors.KafkaError
+        code = "PE721" if away else "PE720"
         raise StreamError(f"Kafka refuses while {doing} ({_named(error)})", code=code) from error
 
 

@@ -21,6 +21,7 @@ from policyengine.adapters.kafka_guard import bounded
 from policyengine.adapters.kafka_settings import KafkaSettings, stream_errors
 from policyengine.errors import StreamError
 
+_REBALANCE_MS = 10_000
 log = structlog.get_logger()
 
 
@@ -222,6 +223,7 @@ class KafkaSource:
     def _fetch(self, timeout: float) -> dict[TopicPartition, list[Any]]:
         with stream_errors("reading"):
             try:
+                self._join()
                 found: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=int(timeout * 1_000))
             except NoOffsetForPartitionError:
                 return {}  # of a partition that was assigned in this moment
@@ -229,6 +231,16 @@ class KafkaSource:
                 self._set_aside(error)
                 return {}
         return found
+
+    def _join(self) -> None:
+        """Wait for a rebalance to end, for some seconds: nothing can be read before.
+
+        The client forgets that it has joined when it learns so between two polls, and joins again: with
+        short polls alone, two workers may rebalance for ever.
+        """
+        coordinator = self._consumer._coordinator  # noqa: SLF001 - it has no other way to wait for this
+        if coordinator.need_rejoin():
+            coordinator.poll(timeout_ms=_REBALANCE_MS)
 
     def _set_aside(self, error: KafkaError) -> None:
         """One partition that cannot be read on must not hold up the others."""
