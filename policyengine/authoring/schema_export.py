@@ -34,23 +34,23 @@ def _render(model: type[BaseModel]) -> bytes:
     return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def export(folder: Path) -> list[Path]:
-    """Write the schemas; the paths that changed."""
-    changed = stale(folder)
+def export(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Write what was generated; the paths that changed."""
+    changed = stale(folder, files)
     for path in changed:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(generated()[path.name])
+            path.write_bytes(files[path.name])
         except OSError as error:
             message = f"cannot write {path}: {error.strerror}"
             raise UsageError(message) from error
     return changed
 
 
-def stale(folder: Path) -> list[Path]:
-    """Those that are missing or not what the models say now."""
+def stale(folder: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Those that are missing or not what is generated now."""
     return [
         folder / name
-        for name, content in generated().items()
+        for name, content in files.items()
         if not (folder / name).is_file() or (folder / name).read_bytes() != content
     ]

@@ -8,10 +8,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
+import orjson
 import typer
 
 from policyengine.adapters.schemas import shipped_schemas
-from policyengine.authoring.schema_export import export, stale
+from policyengine.authoring.schema_export import export, generated, stale
 from policyengine.bootstrap import (
     Settings,
     case_engine,
@@ -27,8 +28,11 @@ from policyengine.domain.catalogue import Attribute, Catalogue
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.values import ValueType
 from policyengine.errors import FindingsError, UsageError
+from policyengine.service import asyncapi
 
-schema = typer.Typer(no_args_is_help=True, help="JSON Schemas of policy files, decisions and entries.")
+schema = typer.Typer(
+    no_args_is_help=True, help="JSON Schemas of policy files, decisions and entries; AsyncAPI of the topics."
+)
 FolderArgument = Annotated[Path, typer.Argument(help="Folder of policy files.", metavar="DIR")]
 
 
@@ -104,8 +108,8 @@ def schema_export(
     form: FormatOption = Format.HUMAN,
 ) -> None:
     """Write the generated schemas, for editors and for whoever reads decisions."""
-    target = folder or shipped_schemas()
-    paths = stale(target) if check_only else export(target)
+    target, files = folder or shipped_schemas(), _generated()
+    paths = stale(target, files) if check_only else export(target, files)
     if form is Format.JSON:
         print_json({"stale" if check_only else "written": [str(path) for path in paths]})
     elif check_only:
@@ -118,6 +122,15 @@ def schema_export(
             say(f"written: {path}")
     if check_only and paths:
         raise typer.Exit(FINDINGS)
+
+
+def _generated() -> dict[str, bytes]:
+    """File name → content: the schemas of our own formats, and the topics that they go through."""
+    schemas = generated()
+    envelope, decision = (
+        orjson.loads(schemas[name]) for name in ("envelope.schema.json", "decision.schema.json")
+    )
+    return {**schemas, "asyncapi.json": asyncapi.rendered(catalogue_of([]), envelope, decision)}
 
 
 def catalog(

@@ -1,6 +1,6 @@
 """The visible loop: records in, one transaction per batch out.
 
-Validation, duplicates, folding, deciding and sealing of one shard. Reading input and publishing
+Validation, duplicates, folding, deciding and sealing of one shard. _Reading input and publishing
 output are others' business; the store is handed in.
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
+from time import perf_counter
 
 import structlog
 
@@ -33,9 +34,10 @@ from policyengine.ledger.entries import (
     seal,
 )
 from policyengine.ledger.merkle import Tree
-from policyengine.service.door import Door, conflict, impostor
+from policyengine.service.door import Door, conflict, impostor, misplaced
 from policyengine.service.machine import Happened, Machine, Refused
 from policyengine.service.memory_rows import changes_of
+from policyengine.service.metrics import Part, parts_of
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import Batch, Checkpoint, Head, LedgerStore, Seen
 from policyengine.service.refold import refold
@@ -54,18 +56,23 @@ class Tally:
 
     counts: Counter[str] = field(default_factory=Counter)
     rejections: Counter[str] = field(default_factory=Counter)
+    decided: Counter[Part] = field(default_factory=Counter)  # see metrics.parts_of
+    committing: float = 0.0  # seconds that the store took for commits
 
     def add(self, other: Tally) -> None:
         """Count another batch in."""
         self.counts.update(other.counts)
         self.rejections.update(other.rejections)
+        self.decided.update(other.decided)
+        self.committing += other.committing
 
 
 class Pipeline:
     """One shard's writer: claims it, then commits batch after batch.
 
     ``salts(n)`` gives n random bytes; it is the only randomness, and it never touches a body. ``door``
-    holds the only clock; what it refuses is recorded.
+    holds the only clock; what it refuses is recorded. How long commits take is measured, and decides
+    nothing.
     """
 
     def __init__(
@@ -90,10 +97,8 @@ class Pipeline:
         self.memory = StoredMemory(store, place.shard, state_cache)
         self._failed = False  # what is remembered may be ahead of what was committed
         self._use(policy_set)
-        checkpoint = store.checkpoint(place.shard, place.input)
-        self.offset: int = 0 if checkpoint is None else checkpoint.offset
-        self._since = None if checkpoint is None else checkpoint.offset
-        self._fingerprint = b"" if checkpoint is None else checkpoint.fingerprint
+        self._readings: dict[str, _Reading] = {}
+        self.at_fault: tuple[Record, Event] | None = None  # at which the machine itself failed
         if self.head.size and self.memory.world.now is None:
             self._remember()
 
@@ -111,6 +116,21 @@ class Pipeline:
         self.head = self._store.commit(self._place.shard, batch, self.head)
         self.memory.reset()
         self._log.info("ledger of an older version remembered", size=self.head.size)
+
+    @property
+    def offset(self) -> int:
+        """Where the input stands that the place names."""
+        return self.position(self._place.input) or 0
+
+    def position(self, input_name: str) -> int | None:
+        """Where an input stands, None: nothing of it was read yet."""
+        return self._reading(input_name).since
+
+    def _reading(self, input_name: str) -> _Reading:
+        if input_name not in self._readings:
+            found = self._store.checkpoint(self._place.shard, input_name)
+            self._readings[input_name] = _Reading.of(self._place._replace(input=input_name), found)
+        return self._readings[input_name]
 
     def _use(self, policy_set: PolicySet) -> None:
         catalogue = policy_set.catalogue
@@ -136,8 +156,8 @@ class Pipeline:
             self._log.info("policy set in force", policies=len(self._policy_set.policies), new=new)
         return new
 
-    def adopt(self, policy_set: PolicySet) -> bool:
-        """Decide under another policy set from here on, and free the one before.
+    def adopt(self, policy_set: PolicySet, *, shared: bool = False) -> bool:
+        """Decide under another policy set from here on, and free the one before unless it is ``shared``.
 
         The set is ready when it comes in, so nothing is decided under half of it; that it is faulty
         shows before, and the one in force stays.
@@ -145,7 +165,7 @@ class Pipeline:
         before = self._policy_set
         self._use(policy_set)
         new = self.publish()
-        if before is not policy_set:
+        if before is not policy_set and not shared:
             before.ruleset.close()
         return new
 
@@ -161,13 +181,21 @@ class Pipeline:
 
     # --- what comes in ----------------------------------------------------------------------------
 
-    def process(self, records: Sequence[Record], fingerprint: Fingerprint | None = None) -> Tally:
+    def process(
+        self,
+        records: Sequence[Record],
+        fingerprint: Fingerprint | None = None,
+        *,
+        input_name: str | None = None,
+        scope: Scope | None = None,
+    ) -> Tally:
         """Decide a batch and commit it with its position: one transaction, where it is not too large.
 
-        ``fingerprint`` tells by what the input is known again at a position.
+        ``fingerprint`` tells by what the input is known again at a position. ``input_name``: another input
+        than that of the place, with a position of its own; ``scope``: what alone may come by it.
         """
-        with self._work(fingerprint) as work:
-            inputs = [(record, self._validator.validate(record.raw)) for record in records]
+        with self._work(fingerprint, input_name, scope) as work:
+            inputs = [(record, record.refused or self._validator.validate(record.raw)) for record in records]
             events = [event for _, event in inputs if isinstance(event, Event)]
             keys = {id(event): event_key(event.source, event.id) for event in events}
             work.known = self._store.seen(self._place.shard, keys.values()) if keys else {}
@@ -179,7 +207,7 @@ class Pipeline:
                     work.offset = record.offset
                     self._reject(work, event)
             self._commit(work)
-        self._log.info("batch committed", size=self.head.size, root=self.head.root.hex(), offset=self.offset)
+        self._log.info("batch committed", size=self.head.size, root=self.head.root.hex(), offset=work.offset)
         return work.tally
 
     def work_off(self) -> Iterator[Tally]:
@@ -213,7 +241,9 @@ class Pipeline:
         """
         raw = canonical_typed(event.document)
         digest = sha256(raw).digest()  # ledger.entries.content_digest
-        refused = impostor(event, record.raw, self._policy_set.catalogue)
+        catalogue = self._policy_set.catalogue
+        refused = impostor(event, record.raw, catalogue)
+        refused = refused or misplaced(event, record.raw, catalogue, work.scope)
         known = work.known.get(key) if refused is None else None
         if known is not None and known.digest == digest:
             work.offset = record.offset
@@ -229,16 +259,18 @@ class Pipeline:
         if refused is not None:
             self._reject(work, refused)
             return
-        for one in self._machine.record(event):
-            if isinstance(one, Refused):
-                self._reject(work, Rejection(one.code, one.reason, record.raw, event.source, event.id))
-            elif one.internal:
-                self._happened(work, one)
-            else:
-                work.known[key] = work.seen[key] = Seen(digest, work.seq)
-                self._seal(work, event_body(raw, self._customer(event), key))
-                work.tally.counts["events"] += 1
-                self._decided(work, one.decisions)
+        self.at_fault = record, event
+        received = self._machine.receive(event)
+        self.at_fault = None
+        if isinstance(received, Refused):
+            self._reject(work, Rejection(received.code, received.reason, record.raw, event.source, event.id))
+            return
+        work.known[key] = work.seen[key] = Seen(digest, work.seq)
+        self._seal(work, event_body(raw, self._customer(event), key))
+        work.tally.counts["events"] += 1
+        self._decided(work, received.decisions)
+        for happened in self._machine.follow():
+            self._happened(work, happened)
 
     # --- what happens -----------------------------------------------------------------------------
 
@@ -273,6 +305,7 @@ class Pipeline:
             self._seal(work, decision_body(decision.to_json()))
             counts["decisions"] += 1
             counts[decision.outcome.value] += 1
+            work.tally.decided.update(parts_of(decision))
             self._log.debug(
                 "decided",
                 event_id=decision.event_id,
@@ -308,7 +341,7 @@ class Pipeline:
     def _seal(self, work: _Work, body: Body) -> None:
         salt = self._salts(SALT_BYTES)
         entry = seal(
-            self._place,
+            work.reading.place,
             body,
             salt,
             seq=work.seq,
@@ -320,26 +353,25 @@ class Pipeline:
         work.seq += 1
 
     @contextmanager
-    def _work(self, fingerprint: Fingerprint | None = None) -> Iterator[_Work]:
+    def _work(
+        self, fingerprint: Fingerprint | None = None, input_name: str | None = None, scope: Scope | None = None
+    ) -> Iterator[_Work]:
         """A transaction's worth, or several; what was not committed is forgotten when it fails."""
         if self._failed:
             self.memory.reset()
-        self._failed = True
-        work = _Work(self._tree.copy(), self.head.size, self.offset, fingerprint or self._as_before)
+        self._failed, self.at_fault = True, None
+        reading = self._reading(input_name or self._place.input)
+        work = _Work(self._tree.copy(), self.head.size, reading, reading.since or 0, fingerprint, scope)
         self.memory.entries = work.entries
         yield work
         self._failed = False
 
-    def _as_before(self, _: int) -> bytes:
-        """The input is known again by what it was known by last."""
-        return self._fingerprint
-
     def _commit(self, work: _Work, *, read: bool = True) -> None:
-        """Write what there is; ``read``: with the position in the input."""
-        checkpoint = None
-        if read:
-            fingerprint = work.fingerprint(work.offset)
-            checkpoint = Checkpoint(self._place.input, work.offset, self.head.epoch, fingerprint)
+        """Write what there is; ``read``: with the position in the input, if anything of it was read."""
+        checkpoint, reading = None, work.reading
+        if read and (work.offset or reading.since is not None):
+            fingerprint = work.fingerprint(work.offset) if work.fingerprint else reading.fingerprint
+            checkpoint = Checkpoint(reading.place.input, work.offset, self.head.epoch, fingerprint)
         changes = self.memory.changes()
         batch = Batch(
             root=work.tree.root(),
@@ -348,18 +380,33 @@ class Pipeline:
             entries=work.entries,
             seen=work.seen,
             checkpoint=checkpoint,
-            since=self._since,
+            since=reading.since,
             counters={"duplicates": work.duplicates} if work.duplicates else {},
             channels=dict.fromkeys(self._channels, 0),
             **changes._asdict(),
         )
+        began = perf_counter()
         self.head = self._store.commit(self._place.shard, batch, self.head)
+        work.tally.committing += perf_counter() - began
         self._tree = work.tree.copy()
         if checkpoint is not None:
-            self.offset = self._since = work.offset
-            self._fingerprint = checkpoint.fingerprint
+            reading.since, reading.fingerprint = work.offset, checkpoint.fingerprint
         work.entries, work.seen, work.duplicates = [], {}, 0
         self.memory.committed(work.entries)
+
+
+@dataclass(slots=True)
+class _Reading:
+    """How far an input was read, None: not at all; by what it is known again; what headers say of it."""
+
+    place: Place
+    since: int | None = None
+    fingerprint: bytes = b""
+
+    @classmethod
+    def of(cls, place: Place, stored: Checkpoint | None) -> _Reading:
+        """As it is stored."""
+        return cls(place) if stored is None else cls(place, stored.offset, stored.fingerprint)
 
 
 @dataclass(slots=True)
@@ -368,8 +415,10 @@ class _Work:
 
     tree: Tree
     seq: int
+    reading: _Reading
     offset: int
-    fingerprint: Fingerprint
+    fingerprint: Fingerprint | None
+    scope: Scope | None
     entries: list[Entry] = field(default_factory=list)
     seen: dict[bytes, Seen] = field(default_factory=dict)
     known: dict[bytes, Seen] = field(default_factory=dict)
