@@ -9,6 +9,7 @@ service.story_year's; chance moves the minutes alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from random import Random
 from typing import NamedTuple
 
@@ -57,12 +58,18 @@ class Told(NamedTuple):
     data: Data
 
 
+@cache
+def _everything() -> list[Told]:
+    events = [*_sites(), *_crises(), *_isolation(), *_limits(), *_closures(), *_flights(), *_performances()]
+    return [*events, *_surplus(), *_policies(), *_campaigns(), *_wrong()]
+
+
 def chronicle(rng: Random) -> list[Told]:
     """Everything, in the order of time."""
-    events = [*_sites(), *_crises(), *_isolation(), *_limits(), *_closures(), *_flights(), *_performances()]
-    events += [*_surplus(), *_policies(), *_campaigns(), *_wrong()]
     # what holds from a day on is told at its midnight; everything else, at about that time
-    events = [one._replace(when=one.when + rng.randrange(900)) if one.when % DAY else one for one in events]
+    events = [
+        one._replace(when=one.when + rng.randrange(900)) if one.when % DAY else one for one in _everything()
+    ]
     return sorted((one for one in events if one.when < SPAN), key=lambda one: (one.when, one.id))
 
 

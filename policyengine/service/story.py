@@ -38,6 +38,7 @@ STAGE = "https://stage.example/events"
 SOFTWARE = "https://software.example/events"
 HEALTH = "https://health.example/events"
 CARE = "https://care.example/events"
+_FRACTION = 0.25  # of all amounts have one
 
 
 class Home(NamedTuple):
@@ -59,29 +60,30 @@ HOMES = (
     *(Home("DE", "de", "EUR", ("DE-BE", "DE-BY")),) * 2,
     Home("US", "en", "USD", ("US-NY", "US-CA")),
 )
+# Where customers live, each home with each of its regions in turn
+PLACES = tuple((home, home.regions[turn % len(home.regions)]) for turn in range(24) for home in HOMES)
 
 
 class Story:
     """One story under way: whose it is, its number, and the time (seconds since START) it has reached."""
 
-    __slots__ = ("customer", "event_id", "home", "member", "now", "number", "region", "rng", "source")
+    __slots__ = ("customer", "home", "member", "now", "number", "random", "region", "source", "told")
 
     def __init__(
-        self, rng: Random, number: int, customer: int, now: int, home: Home, *, member: bool
+        self, rng: Random, number: int, customer: int, now: int, place: int, *, member: bool
     ) -> None:
-        self.rng = rng
+        self.random = rng.random
         self.number = number
         self.customer = customer
         self.now = now
-        self.home = home
-        self.region = home.regions[customer // len(HOMES) % len(home.regions)]
+        self.home, self.region = PLACES[place]
         self.member = member
         self.source = ""
-        self.event_id = ""
+        self.told = 0  # the number of its last event, which is the event's id
 
     def after(self, least: float, most: float) -> None:
         """Let so many days pass, at least and at most."""
-        self.now += int((least + (most - least) * self.rng.random()) * DAY)
+        self.now += int((least + (most - least) * self.random()) * DAY)
 
     def day(self, offset: int = 0) -> str:
         """Today, or so many days on, as ISO 8601."""
@@ -90,26 +92,27 @@ class Story:
     def wait_for(self, day: int) -> None:
         """Let the time pass until that day, if it is still to come."""
         if day > self.now // DAY:
-            self.now = day * DAY + int(self.rng.random() * 60_000)
+            self.now = day * DAY + int(self.random() * 60_000)
 
     def chance(self, share: float) -> bool:
         """True for this share of the stories."""
-        return self.rng.random() < share
+        return self.random() < share
 
     def pick(self, choices: Sequence[Any]) -> Any:
         """One of them."""
-        return choices[int(self.rng.random() * len(choices))]
+        return choices[int(self.random() * len(choices))]
 
     def number_between(self, least: int, most: int) -> int:
         """A whole number; both bounds belong."""
-        return least + int(self.rng.random() * (most - least + 1))
+        return least + int(self.random() * (most - least + 1))
 
     def money(self, least: int, most: int, currency: str | None = None) -> Data:
         """Whole units of money; a quarter of the amounts has a fraction."""
-        minor = self.number_between(least, most) * 100
-        if minor and self.chance(0.25):
-            minor -= self.number_between(1, 99)
-        return cash(minor, currency or self.home.currency)
+        random = self.random
+        whole, cents = least + int(random() * (most - least + 1)), 0
+        if whole and random() < _FRACTION:
+            whole, cents = whole - 1, 1 + int(random() * 99)
+        return {"amount": f"{whole}.{cents:02}", "currency": currency or self.home.currency}
 
     @property
     def today(self) -> int:

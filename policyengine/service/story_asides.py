@@ -32,10 +32,8 @@ def charge(story: Story, what: Data, amount: Data) -> Telling:
         yield "charge.taken", {**key, "amount": amount, **what, **said}
 
 
-def complains(story: Story, topic: str, share: float) -> Telling:
-    """In this share of the stories something went wrong enough to say so."""
-    if not story.chance(share):
-        return
+def complains(story: Story, topic: str) -> Telling:
+    """Something went wrong enough to say so."""
     source, story.source = story.source, CARE
     story.after(0.2, 6)
     key = {"complaint_id": f"k{story.number}-{topic}"}
@@ -58,13 +56,13 @@ def answer(
     ``cause``: source and id of the world's event that the decision answers; None: the story's last event.
     Returned is what was chosen, if it was one of the alternatives and in time.
     """
-    if cause is None:
-        decision = decision_id(story.source, story.event_id, ref)
-    else:
-        decision = decision_id(*cause, ref, f"c{story.customer}")
-    how = story.rng.random()
+    how = story.random()
     if how > _SILENT:
         return None
+    if cause is None:
+        decision = decision_id(story.source, str(story.told), ref)
+    else:
+        decision = decision_id(*cause, ref, f"c{story.customer}")
     if how > _LATE:
         story.after(offer.days + 2, offer.days + 12)
     else:

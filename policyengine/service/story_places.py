@@ -87,9 +87,10 @@ def _while_closed(story: Story, site: Site, key: Data, fee: Data) -> Telling:
     story.after(1, 5)
     if story.chance(0.25):
         yield from charge(story, key, fee)
-        yield from complains(story, "refund", 0.4)
-    else:
-        yield from complains(story, "contact", 0.15)
+        if story.chance(0.4):
+            yield from complains(story, "refund")
+    elif story.chance(0.15):
+        yield from complains(story, "contact")
     story.after(2, 15)
 
 
@@ -98,7 +99,8 @@ def _priced(story: Story, _kind: str, key: Data, fee: Data) -> Telling:
         **key, "old_price": fee, "new_price": story.money(95, 460, fee["currency"]),
         "takes_effect_on": story.day(30),
     }  # fmt: skip
-    yield from complains(story, "price", 0.2)
+    if story.chance(0.2):
+        yield from complains(story, "price")
 
 
 def _taught(story: Story, kind: str, key: Data, _fee: Data) -> Telling:
@@ -173,7 +175,8 @@ def _feast(story: Story, venue: Site, key: Data, guests: int, feast: int, *, cas
         yield "event_booking.cancelled", {**key, "cancelled_because": because}
         if because == "restriction" and cashed and story.today < _BY_LAW:
             yield from answer(story, Ref("event_booking", key["event_booking_id"]), _ADVANCE)
-        yield from complains(story, "refund", 0.2)
+        if story.chance(0.2):
+            yield from complains(story, "refund")
     elif story.chance(0.5):
         yield "event_booking.postponed", {**key, "event_on": iso(feast + 180)}
 
@@ -202,7 +205,8 @@ def show(story: Story) -> Telling:
     story.wait_for(fate.told + 1)
     cause, offer = _announcement(name, fate)
     yield from answer(story, Ref("ticket", key["ticket_id"]), offer, cause)
-    yield from complains(story, "refund", 0.3)
+    if story.chance(0.3):
+        yield from complains(story, "refund")
 
 
 _LAST = 700
@@ -252,6 +256,7 @@ def order(story: Story) -> Telling:
     story.after(0.02, 3)
     if story.chance(0.85):
         yield "order.delivered", key
-        yield from complains(story, story.pick(("delivery", "quality")), 0.08)
+        if story.chance(0.08):
+            yield from complains(story, story.pick(("delivery", "quality")))
     else:
         yield "order.cancelled", key

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from policyengine.domain.decision import Ref
 from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.service.chronicle import AUTHORITY, OPERATIONS, imposition_id, withdrawal_id
@@ -42,6 +44,8 @@ _STAYS = (
     ("IL", "eilat"), ("IL", "north"), ("IL", "jerusalem"), ("IL", "tel-aviv-yafo"), ("IT", "IT-34"),
     ("IT", "IT-25"), ("DE", "DE-BY"), ("DE", "DE-BE"), ("GR", None), ("US", "US-NY"),
 )  # fmt: skip
+_AT_HOME = {home: tuple(stay for stay in _STAYS if stay[0] == home) for home in ("IL", "IT", "DE", "US")}
+_ROUTES = {home: tuple(route for route in ROUTES if route.home == home) for home in ("IL", "IT", "DE", "US")}
 
 
 def membership(story: Story) -> Telling:
@@ -78,8 +82,7 @@ def booking(story: Story) -> Telling:
     key = {"booking_id": f"b{story.number}"}
     kind = "hotel" if story.source == HOTELS else story.pick(("package", "tour", "package", "cruise"))
     price, ahead = story.number_between(400, 9_000) * 100, story.number_between(25, 150)
-    at_home = [stay for stay in _STAYS if stay[0] == story.home.country]
-    country, region = story.pick(at_home if story.chance(0.55) else _STAYS)
+    country, region = story.pick(_AT_HOME[story.home.country] if story.chance(0.55) else _STAYS)
     yield "booking.made", {
         **key, "kind": kind, "starts_on": story.day(ahead), "ends_on": story.day(ahead + 5), "nights": 5,
         "travellers": story.number_between(1, 5), "country": country,
@@ -112,16 +115,27 @@ def booking(story: Story) -> Telling:
 
 def _reached(place: str, made: int, start: int) -> tuple[int, Offer | None, tuple[str, str]] | None:
     """When the world first reaches a booking, what it offers (nothing: money at once), and the event."""
-    found: list[tuple[int, Offer | None, tuple[str, str]]] = []
-    for told, until, cause in _CRISIS:
-        if made < told <= start < until:
-            found.append((told, _LATER if start - told > _AT_ONCE else None, cause))
-    for limit in LIMITS:
-        told, over = limit.start - 1, limit.lapses and limit.until <= start
-        there = limit.sector in _OF_TRAVEL and limit.region in AROUND[place]
-        if there and made < told < start and not over:
-            found.append((told, _CLOSED_THERE, (AUTHORITY, imposition_id(limit))))
-    return min(found, key=lambda one: one[0]) if found else None
+    for told, until, offer, cause in _reaching(place):
+        if made < told < start < until:
+            return told, None if offer is _LATER and start - told <= _AT_ONCE else offer, cause
+    return None
+
+
+@cache
+def _reaching(place: str) -> tuple[tuple[int, int, Offer, tuple[str, str]], ...]:
+    """What reaches journeys there, in its order: told on that day, for journeys before the other."""
+    crisis = [(told, until, _LATER, cause) for told, until, cause in _CRISIS]
+    orders = [
+        (
+            limit.start - 1,
+            limit.until if limit.lapses else ANY,
+            _CLOSED_THERE,
+            (AUTHORITY, imposition_id(limit)),
+        )
+        for limit in LIMITS
+        if limit.sector in _OF_TRAVEL and limit.region in AROUND[place]
+    ]
+    return tuple(sorted([*crisis, *orders], key=lambda one: one[0]))
 
 
 def _closed_to(story: Story, place: str) -> bool:
@@ -151,7 +165,8 @@ def _end_of_booking(story: Story, key: Data, place: str, start: int, price: int,
         if story.chance(0.25):
             story.after(1, 10)
             yield from charge(story, key, cash(price // 2, story.home.currency))
-        yield from complains(story, "refund", 0.2)
+        if story.chance(0.2):
+            yield from complains(story, "refund")
     else:
         story.now = max(story.now, start + 6 * DAY)
         yield "booking.completed", key
@@ -162,7 +177,7 @@ def flight(story: Story) -> Telling:
     story.source = AIRLINE
     country = story.home.country
     key = {"flight_booking_id": f"f{story.number}"}
-    route: Route = story.pick([route for route in ROUTES if route.home == country])
+    route: Route = story.pick(_ROUTES[country])
     own = story.chance(0.7)
     day = departure(route, story.today + story.number_between(6, 60))
     while own and (told := withdrawn(route, day)) is not None and told <= story.today:
@@ -190,7 +205,8 @@ def _withdrawn(story: Story, key: Data, flight: str, announced: int) -> Telling:
     if story.home.country == "US":  # elsewhere the law gives the money back without a question
         ref = Ref("flight_booking", key["flight_booking_id"])
         yield from answer(story, ref, _FLIGHT, (OPERATIONS, withdrawal_id(flight)))
-    yield from complains(story, "refund", 0.25)
+    if story.chance(0.25):
+        yield from complains(story, "refund")
 
 
 def _cancelled(story: Story, key: Data, day: int) -> Telling:
@@ -211,7 +227,8 @@ def _departs(story: Story, key: Data, day: int) -> Telling:
     elif story.chance(0.5):
         minutes = story.number_between(10, 700)
         yield "flight.delayed", {**key, "departs_late_minutes": minutes, "arrives_late_minutes": minutes}
-        yield from complains(story, "quality", 0.15)
+        if story.chance(0.15):
+            yield from complains(story, "quality")
 
 
 def _other_way(story: Story) -> Data:
@@ -233,7 +250,8 @@ def train(story: Story) -> Telling:
     strike = story.home.country == "DE" and story.today in STRIKE_DAYS
     minutes = story.number_between(120, 600) if strike else story.number_between(5, 200)
     yield "train.delayed", {**key, "arrives_late_minutes": minutes}
-    yield from complains(story, "quality", 0.4 if strike else 0.1)
+    if story.chance(0.4 if strike else 0.1):
+        yield from complains(story, "quality")
 
 
 def voucher(story: Story) -> Telling:

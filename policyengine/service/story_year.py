@@ -260,7 +260,7 @@ ROUTES = (
     Route("XA411", "DE", 9, 1_830, (_gap("2020-03-17", "2020-06-15"), _gap("2020-12-16", "2021-01-31"))),
     Route("XA777", "US", 11, 3_980, (_gap("2020-03-20", "2020-05-31"),), domestic=True),
 )  # fmt: skip
-FORTNIGHT = 14
+FORTNIGHT, _NOTICE = 14, (4, 10, 21)
 
 
 def flight_id(route: Route, day: int) -> str:
@@ -275,11 +275,10 @@ def departure(route: Route, earliest: int) -> int:
 
 def withdrawn(route: Route, day: int) -> int | None:
     """The day on which the airline withdraws the departure of that day, if it does."""
-    if not any(start <= day < end for start, end in route.gaps):
-        return None
-    gap = next(start for start, end in route.gaps if start <= day < end)
-    notice = (4, 10, 21)[(day - route.first) // FORTNIGHT % 3]
-    return max(min(gap - 1, day - 1), day - notice)
+    for start, end in route.gaps:
+        if start <= day < end:
+            return max(start - 1, day - _NOTICE[(day - route.first) // FORTNIGHT % 3])
+    return None
 
 
 class Showing(NamedTuple):
@@ -290,6 +289,7 @@ class Showing(NamedTuple):
 
 
 MONTH = 28
+_PLAYS = {site.id: 5 * number for number, site in enumerate(SITES)}
 
 
 def performance_id(stage: Site, day: int) -> str:
@@ -299,7 +299,7 @@ def performance_id(stage: Site, day: int) -> str:
 
 def performance(stage: Site, earliest: int) -> int:
     """The first day from that one on which the stage plays: every four weeks."""
-    return earliest + (5 * SITES.index(stage) - earliest) % MONTH
+    return earliest + (_PLAYS[stage.id] - earliest) % MONTH
 
 
 @cache

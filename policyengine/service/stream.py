@@ -16,7 +16,7 @@ import orjson
 
 from policyengine.service.chronicle import Told, chronicle
 from policyengine.service.stories import STORIES
-from policyengine.service.story import CARE, DAY, DAYS, HOMES, SPAN, START_DAY, Data, Story, Telling
+from policyengine.service.story import CARE, DAY, DAYS, PLACES, SPAN, START_DAY, Data, Story, Telling
 from policyengine.service.story_travel import membership
 
 EVENTS_PER_CUSTOMER = 12
@@ -29,8 +29,9 @@ _SECONDS = tuple(f"{second:02}Z" for second in range(60))
 _TOLD = tuple(tell for tell, share in STORIES for _ in range(share))
 _UNSEEN, _KNOWN, _MEMBER = 0, 1, 2
 _FUTURE_DAY, _FUTURE = 190, "2099-01-01T00:00:00Z"  # when a clock goes wrong, and what it shows
-# a line as it is, an event of the chronicle, or a story's next event
-_Waiting = bytes | Told | tuple[Story, Telling, str, Data]
+_NEVER = 2 * SPAN
+_OVER = Told(_NEVER, "", "", "", "", {})  # after everything that is told
+_Waiting = bytes | tuple[Story, Telling, str, Data]  # a line as it is, or a story's next event
 
 
 def generate(seed: int, customers: int, events: int | None) -> Iterator[bytes]:
@@ -58,33 +59,37 @@ class _Stream:
         self._offset = rng.randrange(1_000)
         self._waiting: list[tuple[int, int, _Waiting]] = []
         self._stories = self._queued = self._sent = self._last = 0
-        self._of_customers = 0  # lines that were told of them: they set the pace
-        for one in told:
-            self._wait(one.when, one)
+        self._told = told
 
     def lines(self, count: int, share: int) -> Iterator[bytes]:
         """invariant: times never go back, but for lines that are late, sent again or broken."""
         self._wait(_FUTURE_DAY * DAY, self._in_the_future())
+        told = iter(self._told)
+        world = next(told)
+        waiting, clock, of_customers = self._waiting, 0, 0  # lines told of customers set the pace
         for _ in range(count):
-            clock = min(self._of_customers, share) * SPAN // share
             line = None
             while line is None:
-                if not self._waiting or self._waiting[0][0] > clock:
+                due = waiting[0][0] if waiting else _NEVER
+                if world.when <= clock and world.when <= due:
+                    line = self._announce(max(self._last, world.when), world)
+                    world = next(told, _OVER)
+                    of_customers -= 1
+                elif due > clock:
                     line = self._begin(max(self._last, clock))
-                    continue
-                due, _, what = heappop(self._waiting)
-                now = max(self._last, due)
-                if type(what) is Told:
-                    line = self._announce(now, what)
-                    break
-                line = what if isinstance(what, bytes) else self._tell(now, *what)
-            else:
-                self._of_customers += 1
+                else:
+                    what = heappop(waiting)[2]
+                    line = what if isinstance(what, bytes) else self._tell(max(self._last, due), *what)
+            if of_customers < share:
+                of_customers += 1
+                clock = of_customers * SPAN // share
             yield line
 
     def _announce(self, now: int, told: Told) -> bytes:
         """An event of the chronicle; some publishers repeat themselves."""
-        line = self._document(now, told.source, told.id, told.type, subject=told.subject, data=told.data)
+        document = orjson.loads(self._line(now, told.source, 0, told.type, told.data))
+        self._sent -= 1  # it has an id of its own
+        line = orjson.dumps({**document, "id": told.id, "subject": told.subject})
         if self._rng.random() < _TWICE:
             self._wait(now + int(self._rng.random() * 3_600), line)
         return line
@@ -98,9 +103,9 @@ class _Stream:
         """A new story; a customer who is not known yet is registered first."""
         customer = int(self._rng.random() * len(self._seen))
         known = self._seen[customer]
-        home = HOMES[(customer + self._offset) % len(HOMES)]
         self._stories += 1
-        story = Story(self._rng, self._stories, customer, now, home, member=known == _MEMBER)
+        place = (customer + self._offset) % len(PLACES)
+        story = Story(self._rng, self._stories, customer, now, place, member=known == _MEMBER)
         tell = _TOLD[int(self._rng.random() * len(_TOLD))]
         if known != _MEMBER and story.chance(_JOINS):
             tell = membership
@@ -118,10 +123,11 @@ class _Stream:
     def _tell(self, now: int, story: Story, telling: Telling, name: str, data: Data) -> bytes | None:
         """The next event of a story; None when it comes late."""
         line = self._line(now, story.source, story.customer, name, data)
-        story.now, story.event_id = now, str(self._sent)
+        story.now, story.told = now, self._sent
         following = next(telling, None)
         if following is not None:
-            self._wait(story.now, (story, telling, *following))
+            self._queued += 1
+            heappush(self._waiting, (story.now, self._queued, (story, telling, *following)))
         chance = self._rng.random()
         if chance < _TWICE:
             self._wait(now + story.number_between(1, 3_600), line)
@@ -138,25 +144,12 @@ class _Stream:
 
     def _line(self, now: int, source: str, customer: int, name: str, data: Data) -> bytes:
         self._sent += 1
-        return self._document(now, source, str(self._sent), name, subject=f"c{customer}", data=data)
-
-    def _document(
-        self, now: int, source: str, event_id: str, name: str, *, subject: str, data: Data
-    ) -> bytes:
         self._last = now
-        day, second = divmod(now, DAY)
-        minute, second = divmod(second, 60)
-        return orjson.dumps(
-            {
-                "specversion": "1.0",
-                "id": event_id,
-                "source": source,
-                "type": name,
-                "time": DAYS[START_DAY + day] + _MINUTES[minute] + _SECONDS[second],
-                "subject": subject,
-                "data": data,
-            }
-        )
+        second = now % DAY
+        time = DAYS[START_DAY + now // DAY] + _MINUTES[second // 60] + _SECONDS[second % 60]
+        # no name or source of ours has anything to escape
+        head = f'{{"specversion":"1.0","id":"{self._sent}","source":"{source}","type":"{name}"'
+        return f'{head},"time":"{time}","subject":"c{customer}","data":'.encode() + orjson.dumps(data) + b"}"
 
     def _broken(self, line: bytes) -> bytes:
         """The same event as a careless publisher would have sent it, under an id of its own."""
