@@ -5,6 +5,7 @@ Nothing is connected here. Secrets are told to the clients only: never shown, ne
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -18,6 +19,10 @@ from policyengine.errors import StreamError, UsageError
 
 PREFIX = "POLICYENGINE_KAFKA_"
 _TOPIC = r"^[A-Za-z0-9._-]{1,200}$"
+_TELLTALES = (
+    "kafka.protocol.parser",
+    "kafka.net.connection",
+)  # they log every request, also that with a password
 _COMPRESSORS = {"snappy": "snappy", "lz4": "lz4", "zstd": "zstandard"}
 _HEARTBEATS = 5  # in a session: one that is late, or lost, ends none
 _RECONNECT_MS = 1_000  # at most between two attempts: a broker that comes back is soon noticed
@@ -117,6 +122,8 @@ class KafkaSettings(BaseSettings):
 
     def client(self) -> dict[str, Any]:
         """What every client is told: where the brokers are, and who this is."""
+        for name in _TELLTALES:
+            logging.getLogger(name).addFilter(_above_debug)
         settings: dict[str, Any] = {
             "bootstrap_servers": self.bootstrap_servers.split(","),
             "bootstrap_timeout_ms": self.request_timeout,
@@ -224,6 +231,10 @@ def stream_errors(doing: str) -> Iterator[None]:
         away = getattr(error, "retriable", False) or type(error) is errors.KafkaError
         code = "PE721" if away else "PE720"
         raise StreamError(f"Kafka refuses while {doing} ({_named(error)})", code=code) from error
+
+
+def _above_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
 
 
 def _named(error: BaseException) -> str:
