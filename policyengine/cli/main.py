@@ -13,7 +13,7 @@ import typer
 
 from policyengine import __version__
 from policyengine.bootstrap import configure_logging, read_settings
-from policyengine.cli import audit, conduct, demo, owner, simulate_stream, stream
+from policyengine.cli import affected, audit, conduct, demo, owner, simulate_stream, stream
 from policyengine.cli.output import FINDINGS, INTERRUPTED, USAGE, reader_is_gone
 from policyengine.errors import FindingsError, PolicyEngineError, UsageError
 
@@ -60,6 +60,7 @@ for command in (
     conduct.asked,
     owner.check,
     owner.test,
+    affected.affected,
     owner.catalog,
     owner.config,
     simulate_stream.simulate_stream,

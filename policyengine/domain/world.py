@@ -33,7 +33,7 @@ class Job:
 
     ``event`` is the world event's document; ``policy`` and ``version`` name the amendment. ``total``
     customers are on the job's list, ``done`` of them have been worked off. ``granted`` counts what rules
-    with a cap per event have granted so far, by `policy/rule` (`policy` for the policy's own cap).
+    with a cap per event have granted so far, by `policy/rule`.
     """
 
     number: int

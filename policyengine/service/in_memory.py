@@ -135,8 +135,13 @@ class InMemory:
         for (reached, *cause), made in groupby(
             decisions, lambda one: (one.customer, one.source, one.event_id)
         ):
-            found = self._events[cause[0], cause[1]]
+            found = self._caused(cause[0], cause[1], reached)
             self._past.setdefault(reached, []).append(Past(found, [one.to_json() for one in made]))
+
+    def _caused(self, source: str, event_id: str, customer: str) -> Event:
+        """The event that a decision for the customer names; it was noted before."""
+        del customer
+        return self._events[source, event_id]
 
     def customers_with(self, event_types: AbstractSet[str]) -> list[str]:
         """Whoever had an event from outside of one of these types."""

@@ -27,9 +27,25 @@ class LedgerMemory(InMemory):
         self._recorded = recorded
 
     def past(self, customer: str) -> Iterator[Past]:
-        """Everything that was recorded of a customer before the entry ``upto``, in order."""
+        """What was recorded of a customer before the entry ``upto``, in order; then what is imagined."""
         entries = self._store.of_customer(self._shard, customer)
-        return pasts((entry for entry in entries if entry.seq < self.upto), self._event, self._cause)
+        yield from pasts((entry for entry in entries if entry.seq < self.upto), self._event, self._cause)
+        yield from super().past(customer)
+
+    def imagine(self, upto: int) -> None:
+        """Leave the ledger at the entry ``upto``: what is noted from here on is remembered too."""
+        self.upto = upto
+        self._remember = True
+
+    def _caused(self, source: str, event_id: str, customer: str) -> Event:
+        if (source, event_id) in self._events:
+            return super()._caused(source, event_id, customer)
+        named = {
+            "decision_id": f"on {event_id}",
+            "customer": customer,
+            "event": {"source": source, "id": event_id},
+        }
+        return self._event(self._cause(named, self.upto))
 
     def _event(self, entry: Entry) -> Event:
         return revalidate(self._recorded.at(digest_of(entry))[1], entry)
