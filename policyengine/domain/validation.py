@@ -8,8 +8,8 @@ tests it is the oracle instead: every event accepted here is one of theirs.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Never
 
@@ -161,6 +161,18 @@ class Validator:
 
 def _plan(kind: EventType, catalogue: Catalogue) -> _Plan:
     converters = {
+def data_check(
+    kind: EventType, catalogue: Catalogue, absent: Collection[str] = ()
+) -> Callable[[dict[str, Any]], object]:
+    """What the door asks of the ``data`` of an event, for whoever makes one; the check raises Refusal.
+
+    ``absent``: properties that the event will have besides.
+    """
+    plan = _plan(kind, catalogue)
+    plan = replace(plan, required=plan.required.difference(absent))
+    return lambda data: _values(plan, data)
+
+
         name: converter(attribute, identifying=name == kind.key)
         for name, attribute in kind.attributes.items()
     }

@@ -14,17 +14,19 @@ from policyengine.domain.calendar import add_days, local_date, local_midnight
 from policyengine.domain.catalogue import Catalogue, EventType, Scope
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy import FollowUp, Rule
+from policyengine.domain.properties import Refusal
 from policyengine.domain.state import to_micros
 from policyengine.domain.timers import INTERNAL_SOURCE
+from policyengine.domain.validation import data_check
 from policyengine.domain.values import Json, Value, ValueType, to_json
 from policyengine.engine.expressions import Compiled
 from policyengine.engine.faults import Path
 from policyengine.engine.ruleset import CompiledFollowUp, PolicyVersion
-from policyengine.errors import EvaluationError
+from policyengine.errors import EvaluationError, PolicyEngineError
 
 Fault = Callable[[Path, str, str, str], None]
 Compile = Callable[[str, ValueType, Path], Compiled | None]
-_IN_THE_PAST = "PE225"
+_IN_THE_PAST, _NO_EVENT = "PE225", "PE226"
 
 
 class Due(NamedTuple):
@@ -65,7 +67,9 @@ class _Checker:
             if attribute.required and name not in spec.data and name != key:
                 path = (*here, "data") if spec.data else here
                 self.fault(path, "PE004", f"`{kind.name}` needs `{name}`", "add it to `data`")
-        return CompiledFollowUp(at, kind.name, self._data(spec, kind, (*here, "data")), key)
+        data = self._data(spec, kind, (*here, "data"))
+        check = data_check(kind, self.catalogue, () if key is None else (key,))
+        return CompiledFollowUp(at, kind.name, data, key, check)
 
     def _day(self, at: str | date, path: Path) -> Compiled | date | None:
         return self.compile(at, ValueType.DATE, path) if isinstance(at, str) else at
@@ -95,7 +99,20 @@ class _Checker:
             expression = self.compile(source, attribute.type, (*here, name))
             if expression is not None:
                 data.append((name, expression))
+                self._constant(expression, name, kind, (*here, name))
         return tuple(data)
+
+    def _constant(self, expression: Compiled, name: str, kind: EventType, path: Path) -> None:
+        """What no fact changes is refused before anything is decided: PE032."""
+        if expression.refs:
+            return
+        try:
+            data_check(kind, self.catalogue, kind.attributes)({name: to_json(expression.value({}))})
+        except PolicyEngineError:
+            return  # it will be an error in the decision
+        except Refusal as refusal:
+            text = f"`{kind.name}` does not take this: {refusal.reason}"
+            self.fault(path, "PE032", text, f"see `policyengine catalog {kind.name}`")
 
 
 def _may_follow(kind: EventType) -> bool:
@@ -122,6 +139,7 @@ def follow_ups(
         due = to_micros(local_midnight(day, policy.zone))
         _goes_on(due, day, text, values)
         data = {name: to_json(expression.value(values)) for name, expression in spec.data}
+        _check_data(spec, data)
         yield Due(due, spec.event, spec.key, data)
 
 
@@ -134,6 +152,15 @@ def _goes_on(due: int, day: date, text: str, values: Mapping[str, Value]) -> Non
             "it could go on for ever"
         )
         raise EvaluationError(message, code=_IN_THE_PAST)
+
+
+def _check_data(spec: CompiledFollowUp, data: dict[str, Json]) -> None:
+    """invariant: what is promised can happen: the event's type takes the data, or the rule does not apply."""
+    try:
+        spec.check(data)
+    except Refusal as refusal:
+        message = f"`{spec.event}` cannot follow, it would be refused: {refusal.code} {refusal.reason}"
+        raise EvaluationError(message, code=_NO_EVENT) from None
 
 
 def check_deadline(policy: PolicyVersion, deadline: date, values: Mapping[str, Value]) -> None:

@@ -6,10 +6,11 @@ Built by engine.compile; used by engine.decide and engine.explain.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from policyengine.domain.calendar import local_date
@@ -83,12 +84,16 @@ class CompiledOffer:
 
 @dataclass(frozen=True, slots=True)
 class CompiledFollowUp:
-    """An event to come: its day, type and data; ``key``: the property that takes the entity's id."""
+    """An event to come: its day, type and data; ``key``: the property that takes the entity's id.
+
+    ``check`` raises Refusal for data that the event type does not take.
+    """
 
     at: Compiled | date | None
     event: str
     data: tuple[tuple[str, Compiled], ...]
     key: str | None
+    check: Callable[[dict[str, Any]], object]
 
 
 @dataclass(frozen=True, slots=True)

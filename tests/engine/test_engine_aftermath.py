@@ -57,6 +57,26 @@ class TestFollowUps:
         assert decision.outcome is Outcome.NONE
         assert decision.to_json()["timers"] == [timer.to_json()]
 
+    def test_whose_event_would_be_refused_are_an_error_and_not_a_promise(self) -> None:
+        rule = follow("2020-04-01", "booking.cancelled", {"cancelled_because": "booking.country"})
+        life = Life(draft("p", rule))
+        life.on(booked(country="IT"))
+        decision = life.on(cancelled())
+        (trace,) = decision.trace
+        assert trace.verdict is Verdict.ERROR
+        assert trace.because == (
+            "PE226 `booking.cancelled` cannot follow, it would be refused: EV040 property `cancelled_because` "
+            "is `IT`, which is none of its values; write one of crisis, customer, company, illness"
+        )
+        assert decision.timers == ()
+
+    def test_with_a_constant_that_would_be_refused_are_a_fault_of_the_file(self) -> None:
+        rule = follow("2020-04-01", "booking.cancelled", {"cancelled_because": "'rain'"})
+        ((path, code, message),) = faults(rule)
+        assert path == ("rules", 0, "follow_up", 0, "data", "cancelled_because")
+        assert code == "PE032"
+        assert message.startswith("`booking.cancelled` does not take this: property `cancelled_because` is")
+
     def test_are_decided_when_they_happen_like_any_other_event(self) -> None:
         rule = follow("2020-04-01", "booking.completed")
         life = Life(draft("p", rule, refund("booking.paid", on="booking.completed")))
