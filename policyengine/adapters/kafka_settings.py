@@ -19,10 +19,8 @@ from policyengine.errors import StreamError, UsageError
 
 PREFIX = "POLICYENGINE_KAFKA_"
 _TOPIC = r"^[A-Za-z0-9._-]{1,200}$"
-_TELLTALES = (
-    "kafka.protocol.parser",
-    "kafka.net.connection",
-)  # they log every request, also that with a password
+# what these log may hold a password: every request, every setting
+_TELLTALES = ("kafka.protocol.parser", "kafka.net.connection", "kafka.admin.client")
 _COMPRESSORS = {"snappy": "snappy", "lz4": "lz4", "zstd": "zstandard"}
 _HEARTBEATS = 5  # in a session: one that is late, or lost, ends none
 _RECONNECT_MS = 1_000  # at most between two attempts: a broker that comes back is soon noticed
