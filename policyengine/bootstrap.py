@@ -56,6 +56,12 @@ class Settings(BaseSettings):
     max_jump: int | None = Field(
         None, ge=1, description="days by which an event may be ahead of the latest one before it is refused"
     )
+    health_host: str = Field(
+        "127.0.0.1", min_length=1, description="address on which a worker tells of its health"
+    )
+    health_port: int | None = Field(
+        None, ge=0, le=65_535, description="port of /livez, /readyz and /metrics; without one, none of them"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="least important messages that are shown"
     )
@@ -175,8 +181,13 @@ def pipeline_of(
         salts=os.urandom,
         state_cache=settings.state_cache_mb * 1_000_000,
         channels=channels,
-        door=Door(wall_clock, settings.max_skew, settings.max_jump),
+        door=door_of(settings),
     )
+
+
+def door_of(settings: Settings) -> Door:
+    """What lets events in, with the only clock."""
+    return Door(wall_clock, settings.max_skew, settings.max_jump)
 
 
 def wall_clock() -> int:

@@ -18,6 +18,7 @@ from policyengine.adapters.files import JsonLinesSink, LineSource, fingerprint_o
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import (
     Settings,
+    door_of,
     keep_what_is_loaded,
     open_ledger,
     pipeline_of,
@@ -296,7 +297,7 @@ def decide(
         else:
             source = stack.enter_context(open_events(Path(events), 0, b""))
         lines = (record.raw for records in source.batches(1) for record in records)
-        for answer in dry_run(policy_set, lines):
+        for answer in dry_run(policy_set, lines, door=door_of(settings)):
             if answer.rejection is not None:
                 rejected += 1
                 typer.echo(f"rejected: {answer.rejection.code} {answer.rejection.reason}", err=True)

@@ -15,10 +15,12 @@ from policyengine.domain.values import Value
 from policyengine.domain.world import World
 from policyengine.engine.supplement import retroactive_versions
 from policyengine.ledger.entries import content_digest, event_key
-from policyengine.service.door import conflict, impostor
+from policyengine.service.door import Door, conflict, impostor
 from policyengine.service.in_memory import InMemory
 from policyengine.service.machine import TICKED, Happened, Machine, Refused
 from policyengine.service.policy_sets import PolicySet, prepare
+
+_OPEN = Door()
 
 
 class Answer(NamedTuple):
@@ -37,7 +39,9 @@ class Answer(NamedTuple):
 class Rehearsal:
     """A machine over an empty memory, fed line by line. ``clock``: a line `clock.ticked` lets time pass."""
 
-    def __init__(self, policy_set: PolicySet, world: World | None = None, *, clock: bool = False) -> None:
+    def __init__(
+        self, policy_set: PolicySet, world: World | None = None, *, clock: bool = False, door: Door = _OPEN
+    ) -> None:
         self.memory = InMemory(world, remember=bool(retroactive_versions(policy_set.ruleset)))
         self.machine = Machine(policy_set.ruleset, self.memory)
         self.machine.adopt(policy_set.ruleset)
@@ -45,6 +49,7 @@ class Rehearsal:
         self._validator = Validator(policy_set.catalogue)
         self._seen: dict[bytes, bytes] = {}
         self._clock = clock
+        self._door = door
 
     def line(self, line: bytes) -> Answer:
         """Decide a line, and work off every job that it brings about."""
@@ -54,12 +59,15 @@ class Rehearsal:
         if self._clock and event.type == TICKED:
             return Answer([], self._pass_to(event))
         refused = impostor(event, line, self._catalogue)
+        key, digest = event_key(event.source, event.id), content_digest(event.document)
+        known = self._seen.get(key) if refused is None else None
+        if known == digest:
+            return Answer([], [])
+        if known is not None:
+            refused = conflict(event, line)
+        refused = refused or self._door.too_early(event, line, self.memory.world.now)
         if refused is not None:
             return Answer([], [], refused)
-        key, digest = event_key(event.source, event.id), content_digest(event.document)
-        known = self._seen.get(key)
-        if known is not None:
-            return Answer([], [], None if known == digest else conflict(event, line))
         earlier = self._pass_to(event)
         decisions: list[Decision] = []
         for one in self.machine.record(event):
@@ -89,10 +97,15 @@ class Rehearsal:
 
 
 def dry_run(
-    policy_set: PolicySet, lines: Iterable[bytes], world: World | None = None, *, clock: bool = False
+    policy_set: PolicySet,
+    lines: Iterable[bytes],
+    world: World | None = None,
+    *,
+    clock: bool = False,
+    door: Door = _OPEN,
 ) -> Iterator[Answer]:
-    """What comes of each line; a duplicate decides nothing."""
-    rehearsal = Rehearsal(policy_set, world, clock=clock)
+    """What comes of each line; a duplicate decides nothing, nor does what the door does not let in."""
+    rehearsal = Rehearsal(policy_set, world, clock=clock, door=door)
     for line in lines:
         yield rehearsal.line(line)
 

@@ -297,6 +297,15 @@ class TestDecide:
         ]
         assert len(result.json_lines) == 6
 
+    def test_an_event_from_the_future_is_refused_as_run_refuses_it(self, place: Place) -> None:
+        events = place.file("future", lines(booked(), booked("b2", "2099-01-01T00:00:00Z"), cancelled()))
+        result = call("decide", "--rules", place.rules, "--events", events)
+        assert (result.code, len(result.json_lines)) == (1, 2)
+        assert result.err.startswith("rejected: EV091 its time is more than 300 seconds ahead of the clock")
+        jump = call("decide", "--rules", place.rules, "--events", events, POLICYENGINE_MAX_JUMP="7")
+        # 1 February to 2 March 2020 are 30 days
+        assert (len(jump.json_lines), jump.err.count("EV091")) == (1, 2)
+
     def test_people_read_it_as_a_person_would_say_it(self, place: Place) -> None:
         raw = lines(booked(), cancelled())
         out = call("decide", "--rules", place.rules, "--format", "human", stdin=raw).out
