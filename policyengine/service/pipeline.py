@@ -1,15 +1,13 @@
 """The visible loop: records in, one transaction per batch out.
 
-Validation, duplicates, folding, deciding and sealing of one shard. _Reading input and publishing
+Validation, duplicates, folding, deciding and sealing of one shard. Reading input and publishing
 output are others' business; the store is handed in.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from hashlib import sha256
 from time import perf_counter
 
@@ -25,7 +23,6 @@ from policyengine.ledger.canonical import canonical_typed
 from policyengine.ledger.entries import (
     SALT_BYTES,
     Body,
-    Entry,
     Place,
     decision_body,
     event_body,
@@ -37,34 +34,18 @@ from policyengine.ledger.merkle import Tree
 from policyengine.service.door import Door, conflict, impostor, misplaced
 from policyengine.service.machine import Happened, Machine, Refused
 from policyengine.service.memory_rows import changes_of
-from policyengine.service.metrics import Part, parts_of
+from policyengine.service.metrics import parts_of
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import Batch, Checkpoint, Head, LedgerStore, Seen
 from policyengine.service.refold import refold
 from policyengine.service.stored import StoredMemory
+from policyengine.service.work import Fingerprint, Reading, Tally, Work
 
 MOST = 5_000  # entries of a transaction, unless a single record leaves more
 REACHED = "customers.reached"
 _OPEN = Door()
-Fingerprint = Callable[[int], bytes]
+__all__ = ["MOST", "Pipeline", "Tally"]
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Tally:
-    """What became of the records so far, in this run."""
-
-    counts: Counter[str] = field(default_factory=Counter)
-    rejections: Counter[str] = field(default_factory=Counter)
-    decided: Counter[Part] = field(default_factory=Counter)  # see metrics.parts_of
-    committing: float = 0.0  # seconds that the store took for commits
-
-    def add(self, other: Tally) -> None:
-        """Count another batch in."""
-        self.counts.update(other.counts)
-        self.rejections.update(other.rejections)
-        self.decided.update(other.decided)
-        self.committing += other.committing
 
 
 class Pipeline:
@@ -97,7 +78,7 @@ class Pipeline:
         self.memory = StoredMemory(store, place.shard, state_cache)
         self._failed = False  # what is remembered may be ahead of what was committed
         self._use(policy_set)
-        self._readings: dict[str, _Reading] = {}
+        self._readings: dict[str, Reading] = {}
         self.at_fault: tuple[Record, Event] | None = None  # at which the machine itself failed
         if self.head.size and self.memory.world.now is None:
             self._remember()
@@ -126,10 +107,10 @@ class Pipeline:
         """Where an input stands, None: nothing of it was read yet."""
         return self._reading(input_name).since
 
-    def _reading(self, input_name: str) -> _Reading:
+    def _reading(self, input_name: str) -> Reading:
         if input_name not in self._readings:
             found = self._store.checkpoint(self._place.shard, input_name)
-            self._readings[input_name] = _Reading.of(self._place._replace(input=input_name), found)
+            self._readings[input_name] = Reading.of(self._place._replace(input=input_name), found)
         return self._readings[input_name]
 
     def _use(self, policy_set: PolicySet) -> None:
@@ -233,7 +214,7 @@ class Pipeline:
         jobs = self.memory.world.jobs
         return len(jobs), sum(job.total - job.done for job in jobs)
 
-    def _accept(self, work: _Work, record: Record, event: Event, key: bytes) -> None:
+    def _accept(self, work: Work, record: Record, event: Event, key: bytes) -> None:
         """What becomes of an event.
 
         invariant: what happens before the record is taken in stands at the position before it; whoever
@@ -253,8 +234,9 @@ class Pipeline:
         if known is not None:
             refused = conflict(event, record.raw)
         refused = refused or self._door.too_early(event, record.raw, self.memory.world.now)
-        if refused is None:
-            self._all(work, self._machine.advance(to_micros(event.time)))
+        time = to_micros(event.time)
+        if refused is None and self.memory.next_timer(time) is not None:
+            self._all(work, self._machine.advance(time))
         work.offset = record.offset
         if refused is not None:
             self._reject(work, refused)
@@ -274,19 +256,19 @@ class Pipeline:
 
     # --- what happens -----------------------------------------------------------------------------
 
-    def _all(self, work: _Work, happenings: Iterable[Happened]) -> None:
+    def _all(self, work: Work, happenings: Iterable[Happened]) -> None:
         """Record what the machine makes, in several transactions where it is much."""
         for happened in happenings:
             self._happened(work, happened)
             if len(work.entries) >= MOST:
                 self._commit(work)
 
-    def _settle(self, work: _Work) -> None:
+    def _settle(self, work: Work) -> None:
         """Fire what was due already when whoever wrote before was stopped."""
         if self.memory.world.now is not None:
             self._all(work, self._machine.advance(self.memory.world.now))
 
-    def _happened(self, work: _Work, happened: Happened) -> None:
+    def _happened(self, work: Work, happened: Happened) -> None:
         """Record an event of the engine's own, and what was decided."""
         event = happened.event
         raw, key = canonical_typed(event.document), event_key(event.source, event.id)
@@ -299,7 +281,7 @@ class Pipeline:
     def _customer(self, event: Event) -> str | None:
         return None if event.type in self._of_world else event.subject
 
-    def _decided(self, work: _Work, decisions: Iterable[Decision]) -> None:
+    def _decided(self, work: Work, decisions: Iterable[Decision]) -> None:
         counts = work.tally.counts
         for decision in decisions:
             self._seal(work, decision_body(decision.to_json()))
@@ -324,7 +306,7 @@ class Pipeline:
                     because=error.because,
                 )
 
-    def _reject(self, work: _Work, rejection: Rejection) -> None:
+    def _reject(self, work: Work, rejection: Rejection) -> None:
         self._seal(work, rejected_body(rejection))
         work.tally.counts["rejected"] += 1
         work.tally.rejections[rejection.code] += 1
@@ -338,7 +320,7 @@ class Pipeline:
 
     # --- writing ----------------------------------------------------------------------------------
 
-    def _seal(self, work: _Work, body: Body) -> None:
+    def _seal(self, work: Work, body: Body) -> None:
         salt = self._salts(SALT_BYTES)
         entry = seal(
             work.reading.place,
@@ -354,19 +336,22 @@ class Pipeline:
 
     @contextmanager
     def _work(
-        self, fingerprint: Fingerprint | None = None, input_name: str | None = None, scope: Scope | None = None
-    ) -> Iterator[_Work]:
+        self,
+        fingerprint: Fingerprint | None = None,
+        input_name: str | None = None,
+        scope: Scope | None = None,
+    ) -> Iterator[Work]:
         """A transaction's worth, or several; what was not committed is forgotten when it fails."""
         if self._failed:
             self.memory.reset()
         self._failed, self.at_fault = True, None
         reading = self._reading(input_name or self._place.input)
-        work = _Work(self._tree.copy(), self.head.size, reading, reading.since or 0, fingerprint, scope)
+        work = Work(self._tree.copy(), self.head.size, reading, reading.since or 0, fingerprint, scope)
         self.memory.entries = work.entries
         yield work
         self._failed = False
 
-    def _commit(self, work: _Work, *, read: bool = True) -> None:
+    def _commit(self, work: Work, *, read: bool = True) -> None:
         """Write what there is; ``read``: with the position in the input, if anything of it was read."""
         checkpoint, reading = None, work.reading
         if read and (work.offset or reading.since is not None):
@@ -393,34 +378,3 @@ class Pipeline:
             reading.since, reading.fingerprint = work.offset, checkpoint.fingerprint
         work.entries, work.seen, work.duplicates = [], {}, 0
         self.memory.committed(work.entries)
-
-
-@dataclass(slots=True)
-class _Reading:
-    """How far an input was read, None: not at all; by what it is known again; what headers say of it."""
-
-    place: Place
-    since: int | None = None
-    fingerprint: bytes = b""
-
-    @classmethod
-    def of(cls, place: Place, stored: Checkpoint | None) -> _Reading:
-        """As it is stored."""
-        return cls(place) if stored is None else cls(place, stored.offset, stored.fingerprint)
-
-
-@dataclass(slots=True)
-class _Work:
-    """What a batch has made since the last commit; ``tally`` is of all of it."""
-
-    tree: Tree
-    seq: int
-    reading: _Reading
-    offset: int
-    fingerprint: Fingerprint | None
-    scope: Scope | None
-    entries: list[Entry] = field(default_factory=list)
-    seen: dict[bytes, Seen] = field(default_factory=dict)
-    known: dict[bytes, Seen] = field(default_factory=dict)
-    duplicates: int = 0
-    tally: Tally = field(default_factory=Tally)

@@ -79,7 +79,8 @@ class _Replay:
     def end(self) -> Iterator[Difference]:
         """What should have come still, unless whoever wrote was stopped in the middle of it."""
         yield from self._missing()
-        if not self._open and self._machine is not None and self._reached is not None:
+        stopped = self._open or self._ahead  # timers before an event that has yet to come
+        if not stopped and self._machine is not None and self._reached is not None:
             yield from self._overdue(self._machine, self._reached)
 
     def _decision(self, entry: Entry) -> Iterator[Difference]:
