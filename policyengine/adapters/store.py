@@ -31,6 +31,8 @@ from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Entry
 from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Root, Seen, follow
 
+_CLAIMS = 5
+
 
 class SqlLedgerStore(Remembered):
     """A ledger behind a database URL; see service.ports.LedgerStore for what each method promises.
@@ -52,6 +54,7 @@ class SqlLedgerStore(Remembered):
             engine,
         )
         self._new_channels = Statement(channels.on_conflict_do_nothing(), engine)
+        self._new_head = upsert(head_table).on_conflict_do_nothing()
 
     def __enter__(self) -> Self:
         return self
@@ -67,16 +70,24 @@ class SqlLedgerStore(Remembered):
 
     def claim(self, shard: str) -> Head:
         """Take over a shard: whoever held it can write no more."""
+        for _ in range(_CLAIMS):
+            try:
+                return self._claim(shard)
+            except LedgerError as error:
+                if error.code != "PE701":
+                    raise
+                refused = error  # another claimed or wrote it in this moment: after that one, then
+        raise refused
+
+    def _claim(self, shard: str) -> Head:
         with self._database.writing() as connection:
-            row = connection.execute(select(head_table).where(head_table.c.shard == shard)).one_or_none()
-            before = Head(shard) if row is None else self._checked_head(row)
+            connection.execute(self._new_head, {"shard": shard, **_head_values(Head(shard))})
+            row = connection.execute(select(head_table).where(head_table.c.shard == shard)).one()
+            before = self._checked_head(row)
             head = replace(before, epoch=before.epoch + 1)
-            if row is None:
-                connection.execute(insert(head_table).values(shard=shard, **_head_values(head)))
-            else:
-                connection.execute(
-                    update(head_table).where(head_table.c.shard == shard).values(_head_values(head))
-                )
+            connection.execute(
+                update(head_table).where(head_table.c.shard == shard).values(_head_values(head))
+            )
         return head
 
     def commit(self, shard: str, batch: Batch, expected: Head) -> Head:

@@ -1,0 +1,78 @@
+"""What PostgreSQL needs beside SQL: how to connect, a lock, and errors that say what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import URL, Engine
+
+from policyengine.errors import LedgerError, PolicyEngineError, UsageError
+
+_MIGRATING = 0x706F6C6963  # a number of this program's own, for the lock
+_LOCK_SECONDS = 10
+_FOR_A_WHILE = ("starting up", "shutting down", "recovery", "too many clients", "connection slots")
+# by SQLSTATE or its class (two characters): code and what to do; "" are those of wrong use
+_REMEDIES = {
+    "40001": ("PE701", "was written by another process at the same time; nothing of this was written"),
+    "40P01": ("PE701", "was written by another process at the same time; nothing of this was written"),
+    "55P03": ("PE702", "is held by another process; stop it, or wait and run again"),
+    "53100": ("PE707", "cannot grow, the disk is full; nothing of this was written"),
+    "58": ("PE707", "cannot be read or written, the disk fails"),
+    "XX": ("PE708", "is damaged; restore it from a copy and verify that"),
+    "53": ("PE713", "has no room for another connection; work goes on when it has"),
+    "08": ("PE713", "does not answer; work goes on when it does"),
+    "57": ("PE713", "is being stopped or started; work goes on when it is back"),
+    "28": ("", "does not let this user in; mend the user or password in --ledger"),
+    "3D": ("", "is not there; make it (CREATE DATABASE), or name another with --ledger"),
+    "42501": ("", "may not be used like this by this user; GRANT it"),
+    "25006": ("", "may only be read; name the primary server with --ledger"),
+}
+
+
+def with_driver(url: URL) -> URL:
+    """The URL with the driver that this program comes with, where it names none."""
+    return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
+
+
+def connecting(url: URL) -> dict[str, Any]:
+    """Arguments for the driver: no wait is endless, unless the URL says so."""
+    wanted: dict[str, Any] = {
+        "application_name": "policyengine",
+        "connect_timeout": 10,
+        "tcp_user_timeout": 30_000,  # ms: a connection that was cut is found out
+        "keepalives_idle": 30,
+        "keepalives_interval": 10,
+        "keepalives_count": 3,
+        "options": f"-c lock_timeout={_LOCK_SECONDS}s",
+    }
+    return {name: value for name, value in wanted.items() if name not in url.query}
+
+
+@contextmanager
+def alone(engine: Engine) -> Iterator[None]:
+    """Nobody else brings the tables up to date meanwhile; who comes second sees what the first did."""
+    with engine.connect() as connection:
+        held = connection.execution_options(isolation_level="AUTOCOMMIT")
+        held.exec_driver_sql(f"SELECT pg_advisory_lock({_MIGRATING})")
+        yield  # closing the connection gives the lock back
+
+
+def explained(name: str, error: BaseException | None, *, lost: bool) -> PolicyEngineError:
+    """The driver's error as ours. ``lost``: the connection is no longer there."""
+    state = getattr(error, "sqlstate", None) or (_unnamed(str(error)) if lost else "")
+    code, text = _REMEDIES.get(state) or _REMEDIES.get(state[:2]) or ("PE700", "refuses")
+    message = f"the database of the ledger {name} {text} ({_one_line(error)})"
+    return LedgerError(message, code=code) if code else UsageError(message)
+
+
+def _unnamed(text: str) -> str:
+    """The state of an error without one: those of connecting. Who is told FATAL was answered."""
+    if "FATAL" not in text or any(words in text for words in _FOR_A_WHILE):
+        return "08006"
+    return "3D000" if "database" in text and "does not exist" in text else "28000"
+
+
+def _one_line(error: BaseException | None) -> str:
+    return " ".join(str(error).split())
