@@ -37,7 +37,7 @@ from policyengine.engine.expressions import Compiled
 from policyengine.engine.facts import Choices, Facts, ways
 from policyengine.engine.follow_ups import check_deadline, follow_ups
 from policyengine.engine.network_plan import holds
-from policyengine.engine.resolve import Claim, resolve
+from policyengine.engine.resolve import Claim, one_version, resolve
 from policyengine.engine.ruleset import (
     CompiledOffer,
     CompiledRemedy,
@@ -131,6 +131,7 @@ def _claims_in_turn(
     something is owed there; else the first under which it is a candidate.
     """
     found: dict[int, Claim] = {}
+    under: dict[int, str] = {}
     for types in ruleset.mixtures[event.type]:
         for seen in ways(*around, types):
             for number in candidates(ruleset, event, ref, own, seen):
@@ -140,7 +141,12 @@ def _claims_in_turn(
                 claim = _claim(ruleset.rules[number], seen)
                 if claim is not None and (known is None or _counts_before(claim, known)):
                     found[number] = claim
-    return [found[number] for number in sorted(found)]
+                    kind = claim.rule.policy.window.anchor.partition(".")[0]
+                    if kind in types:
+                        under[number] = str(seen.get(f"{kind}.id"))
+    claims = [found[number] for number in sorted(found)]
+    one_version(claims, under)
+    return claims
 
 
 def _counts_before(claim: Claim, known: Claim) -> bool:

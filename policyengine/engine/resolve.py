@@ -82,6 +82,22 @@ def _sum(remedies: Sequence[Remedy]) -> Money | None:
     return total
 
 
+def one_version(claims: Sequence[Claim], under: Mapping[int, str]) -> None:
+    """Of each policy one version governs: the one that applies under the first crisis; the others lose.
+
+    ``under``: by a rule's number, what its version's anchor is an attribute of, where several cover the
+    entity. No two versions govern by the same anchor, so the ids tell them apart.
+    """
+    first: dict[tuple[str, bool], Claim] = {}
+    standing = [claim for claim in claims if claim.stands and claim.rule.number in under]
+    for claim in sorted(standing, key=lambda one: (under[one.rule.number], one.rule.number)):
+        governs = first.setdefault((claim.rule.policy.id, claim.rule.shadow), claim)
+        version = governs.rule.policy.version
+        if claim.rule.policy.version != version:
+            name = under[governs.rule.number]
+            claim.lose(Verdict.EXCLUSIVE, f"version {version} governs, by `{name}`: one version does")
+
+
 def resolve(
     claims: Sequence[Claim],
     state: CustomerState,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 from typing import Any
 
@@ -652,10 +653,17 @@ class TestTwoCrisesAtOnce:
         decision = self.decided(*texts, region=region, home=home)
         return amounts(decision)
 
-    def decided(self, *texts: str, region: str = "eilat", home: str = "haifa-city") -> Decision:
+    def decided(
+        self,
+        *texts: str,
+        region: str = "eilat",
+        home: str = "haifa-city",
+        begins: Sequence[str] = ("2020-03-01", "2020-03-01"),
+    ) -> Decision:
         town = Town(policy_set(*texts))
-        for key, kind, where in (("a", "pandemic", "world"), ("b", "war", "south")):
-            declared = {"crisis_id": key, "kind": kind, "region": where, "onset_from": "2020-03-01"}
+        crises = (("a", "pandemic", "world", begins[0]), ("b", "war", "south", begins[1]))
+        for key, kind, where, day in crises:
+            declared = {"crisis_id": key, "kind": kind, "region": where, "onset_from": day}
             town.happens("crisis.declared", "2020-03-01T00:00:00Z", "world", **declared)
         town.happens("customer.updated", "2020-01-01T00:00:00Z", region=home)
         data = {"kind": "hotel", "starts_on": "2020-05-01", "price": ils("9.00"), "paid": ils("9.00")}
@@ -690,6 +698,24 @@ class TestTwoCrisesAtOnce:
         assert traced(decision).clauses[0].values == {"crisis.kind": "war"}
         strike = draft("p", refund("booking.paid"), crisis={"kind": "strike"})
         assert self.decided(strike).trace == ()  # no candidate under either
+
+    def test_of_a_policy_that_is_anchored_on_a_crisis_one_version_governs(self) -> None:
+        # the pandemic begins on 1 February 2020, the war on 1 March: each version governs under one of the two
+        def version(number: int, amount: str, start: str, until: str) -> str:
+            window = {"from": start, "until": until, "by": "crisis.onset_from"}
+            return draft("p", refund(f'money("{amount} ILS")'), version=number, effective=window)
+
+        def granted(*begins: str) -> Decision:
+            texts = (version(1, "1", "2020-02-01", "2020-03-01"), version(2, "2", "2020-03-01", "2021-01-01"))
+            return self.decided(*texts, begins=begins)
+
+        decision = granted("2020-02-01", "2020-03-01")
+        assert amounts(decision) == ["1.00 ILS"]  # a before b
+        assert [(one.version, one.verdict, one.because) for one in decision.trace] == [
+            (1, Verdict.APPLIED, ""),
+            (2, Verdict.EXCLUSIVE, "version 1 governs, by `a`: one version does"),
+        ]
+        assert amounts(granted("2020-03-01", "2020-02-01")) == ["2.00 ILS"]  # a is of version 2 now
 
     def test_an_amount_that_cannot_be_computed_under_one_is_not_passed_over(self) -> None:
         # under the pandemic the condition fails; the war has no end in sight, and the credit needs it
