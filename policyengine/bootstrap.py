@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -20,6 +20,7 @@ from sqlalchemy.exc import ArgumentError
 from structlog.typing import Processor
 
 from policyengine import __version__
+from policyengine.adapters.kafka_settings import KafkaSettings
 from policyengine.adapters.schemas import load_catalogue, shipped_schemas
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.authoring.check import check_folder
@@ -28,9 +29,14 @@ from policyengine.errors import UsageError
 from policyengine.ledger.entries import Place
 from policyengine.service.door import Door
 from policyengine.service.dry_run import CaseEngine
+from policyengine.service.health import Health
+from policyengine.service.metrics import Meters
+from policyengine.service.newest import Newest
 from policyengine.service.pipeline import Pipeline
 from policyengine.service.policy_sets import PolicySet, prepare, recorded
-from policyengine.service.ports import LedgerStore
+from policyengine.service.ports import DEAD_LETTERS, DECISIONS, LedgerStore
+from policyengine.service.shards import Pace
+from policyengine.service.worker import Worker
 
 
 class Settings(BaseSettings):
@@ -56,12 +62,6 @@ class Settings(BaseSettings):
     max_jump: int | None = Field(
         None, ge=1, description="days by which an event may be ahead of the latest one before it is refused"
     )
-    health_host: str = Field(
-        "127.0.0.1", min_length=1, description="address on which a worker tells of its health"
-    )
-    health_port: int | None = Field(
-        None, ge=0, le=65_535, description="port of /livez, /readyz and /metrics; without one, none of them"
-    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="least important messages that are shown"
     )
@@ -73,6 +73,32 @@ class Settings(BaseSettings):
     @classmethod
     def _split(cls, raw: object) -> object:
         return [folder for folder in raw.split(os.pathsep) if folder] if isinstance(raw, str) else raw
+
+
+class WorkerSettings(BaseSettings):
+    """How a worker keeps its pace, from `POLICYENGINE_WORKER_*` variables; nothing here decides anything."""
+
+    model_config = SettingsConfigDict(env_prefix="POLICYENGINE_WORKER_", extra="ignore")
+
+    tick: float = Field(1.0, ge=0, description="seconds between two looks of the clock; 0: it fires nothing")
+    publish_every: float = Field(
+        0.1, ge=0, description="seconds between two transactions of a shard, at least"
+    )
+    publish_most: int = Field(
+        2_000, ge=1, le=100_000, description="decisions of a shard that are published at once, at most"
+    )
+    finish: float = Field(10.0, ge=0, description="seconds in which a worker that is told to stop must end")
+    health_host: str = Field("127.0.0.1", description="where /livez, /readyz and /metrics are answered")
+    health_port: int | None = Field(None, ge=0, le=65_535, description="their port; none: they are not")
+
+
+def read_worker_settings(**options: Any) -> WorkerSettings:
+    """The settings, options before the variables; UsageError names each that is wrong."""
+    try:
+        return WorkerSettings(**options)
+    except ValidationError as error:
+        names = [f"POLICYENGINE_WORKER_{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors()]
+        raise UsageError("; ".join(names)) from error
 
 
 def read_settings(**options: Any) -> Settings:
@@ -193,6 +219,62 @@ def door_of(settings: Settings) -> Door:
 def wall_clock() -> int:
     """What time it is: µs since 1970, UTC."""
     return time.time_ns() // 1_000
+
+
+def worker_of(
+    store: LedgerStore,
+    settings: Settings,
+    kafka: KafkaSettings,
+    pace: WorkerSettings,
+    *,
+    meters: Meters,
+    health: Health,
+    stop: Callable[[], bool],
+) -> Worker:
+    """A worker of the group that the settings name."""
+    from policyengine.adapters.kafka_worker import KafkaStream
+
+    topics = {DECISIONS: kafka.decision_topic, DEAD_LETTERS: kafka.dead_letter_topic}
+
+    def pipeline(shard: str, policy_set: PolicySet) -> Pipeline:
+        own = settings.model_copy(update={"shard": shard})
+        writer = pipeline_of(store, policy_set, own, shard, tuple(topics))
+        writer.publish()
+        return writer
+
+    return Worker(
+        store,
+        connect=lambda told: KafkaStream(kafka, told, topics),
+        pipeline=pipeline,
+        policies=Newest(store, meters, health),
+        world=f"{kafka.world_topic}-0",
+        meters=meters,
+        health=health,
+        clock=SystemClock(),
+        pace=Pace(
+            batch=settings.batch_size,
+            published=pace.publish_most,
+            publish_every=pace.publish_every,
+            tick_every=pace.tick,
+        ),
+        stop=stop,
+    )
+
+
+class SystemClock:
+    """The machine's."""
+
+    def now(self) -> int:
+        """What time it is: µs since 1970, UTC."""
+        return wall_clock()
+
+    def seconds(self) -> float:
+        """Seconds that only go forward."""
+        return time.monotonic()
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
 
 
 def case_engine(catalogue: Catalogue) -> CaseEngine:

@@ -13,7 +13,7 @@ import typer
 
 from policyengine import __version__
 from policyengine.bootstrap import configure_logging, read_settings
-from policyengine.cli import affected, audit, conduct, demo, owner, simulate_stream, stream
+from policyengine.cli import affected, audit, conduct, demo, kafka, owner, simulate_stream, stream
 from policyengine.cli.output import FINDINGS, INTERRUPTED, USAGE, reader_is_gone
 from policyengine.errors import FindingsError, PolicyEngineError, UsageError
 
@@ -50,6 +50,7 @@ for command in (
     stream.run,
     stream.decide,
     stream.publish,
+    kafka.requeue,
     audit.verify,
     audit.replay,
     audit.explain,

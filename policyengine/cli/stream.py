@@ -27,6 +27,7 @@ from policyengine.bootstrap import (
     wall_clock,
     without_password,
 )
+from policyengine.cli.kafka import run_worker
 from policyengine.cli.options import (
     FormatOption,
     LedgerOption,
@@ -40,6 +41,7 @@ from policyengine.engine.explain import explain
 from policyengine.errors import UsageError
 from policyengine.ledger.canonical import canonical
 from policyengine.service.dry_run import dry_run
+from policyengine.service.newest import POLICIES
 from policyengine.service.pipeline import Pipeline, Tally
 from policyengine.service.ports import DEAD_LETTERS, DECISIONS
 from policyengine.service.relay import as_published, relay
@@ -75,6 +77,12 @@ def run(
             help="Let the clock fire what is due, between two batches and at the end; every so many seconds.",
         ),
     ] = None,
+    kafka: Annotated[
+        bool,
+        typer.Option(
+            "--kafka", help="Work on the topics that POLICYENGINE_KAFKA_* name, until told to stop."
+        ),
+    ] = False,
     form: FormatOption = Format.HUMAN,
 ) -> None:
     """Decide a stream of events into the ledger.
@@ -85,8 +93,18 @@ def run(
     SIGHUP the rules are read again between two batches; where they are faulty, those in force stay. Prints
     the ledger's size and root: note them, and `verify --expect SIZE:ROOT` will tell whether anything was
     cut off later.
+
+    With --kafka one of many workers: each decides the partitions that its group gives it, under the policy
+    set that was published for workers, or --rules, which it publishes for all of them first.
     """
     settings = settings_with(ledger=ledger, rules=rules, schemas=schemas, batch_size=batch_size, shard=shard)
+    if kafka:
+        if events != STDIN or decisions or dead_letters or shard:
+            raise UsageError(
+                "--kafka reads and writes topics: no --events, --decisions, --dead-letters, --shard"
+            )
+        run_worker(settings, live)
+        return
     policy_set = None if settings.rules is None else policy_set_of(settings.rules, settings.schemas)
     sinks = {DECISIONS: decisions, DEAD_LETTERS: dead_letters}
     wanted = {channel: path for channel, path in sinks.items() if path is not None}
@@ -319,9 +337,21 @@ def publish(
     ledger: LedgerOption = None,
     schemas: SchemasOption = None,
     shard: ShardOption = None,
+    for_workers: Annotated[
+        bool,
+        typer.Option(
+            "--for-workers", help="For the workers of `run --kafka`: they take it up by themselves."
+        ),
+    ] = False,
     form: FormatOption = Format.HUMAN,
 ) -> None:
-    """Record a policy set in the ledger, in full: it is in force for what is decided from then on."""
+    """Record a policy set in the ledger, in full: it is in force for what is decided from then on.
+
+    With --for-workers it goes into the shard `policies`, at which running workers look each second.
+    """
+    if for_workers and shard:
+        raise UsageError("--for-workers has a shard of its own: no --shard")
+    shard = POLICIES if for_workers else shard
     settings = settings_with(ledger=ledger, rules=rules, schemas=schemas, shard=shard)
     policy_set = policy_set_of(rules_of(settings), settings.schemas)
     store = open_ledger(settings.ledger)

@@ -42,7 +42,11 @@ class Rejection:
 
 
 class Record(NamedTuple):
-    """One line or message of input, and the position in the input after it."""
+    """One line or message of input, and the position in the input after it.
+
+    ``refused``: whoever read it has refused it already, by what the bytes alone do not tell.
+    """
 
     raw: bytes
     offset: int
+    refused: Rejection | None = None

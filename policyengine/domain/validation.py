@@ -72,7 +72,9 @@ CODES: Mapping[str, str] = {
     "EV092": "the source is the engine's own",
     "EV093": "events of this type come from the engine itself",
     "EV094": "the key of a Kafka message is not the customer",
+    "EV095": "the engine itself failed at it; it is set aside until it is sent again",
     "EV096": "a Kafka message that is no CloudEvent: its headers or its value are malformed",
+    "EV097": "an event of the world in a topic of customers, or the other way round",
     "EV100": "an event of the world names an unknown region",
     "EV101": "an event of the world names something that is not there: a crisis, a restriction, a facility …",
     "EV102": "the phases of a crisis would run backwards",
@@ -159,8 +161,6 @@ class Validator:
         return Event(source, key, name, time, subject, _values(plan, data), document)
 
 
-def _plan(kind: EventType, catalogue: Catalogue) -> _Plan:
-    converters = {
 def data_check(
     kind: EventType, catalogue: Catalogue, absent: Collection[str] = ()
 ) -> Callable[[dict[str, Any]], object]:
@@ -173,6 +173,8 @@ def data_check(
     return lambda data: _values(plan, data)
 
 
+def _plan(kind: EventType, catalogue: Catalogue) -> _Plan:
+    converters = {
         name: converter(attribute, identifying=name == kind.key)
         for name, attribute in kind.attributes.items()
     }

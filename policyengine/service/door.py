@@ -8,14 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from policyengine.domain.catalogue import Catalogue
+from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.events import Event, Rejection
 from policyengine.domain.state import to_micros
 from policyengine.domain.timers import INTERNAL_SOURCE
 
 CONFLICT, FUTURE, OURS, INTERNAL = "EV090", "EV091", "EV092", "EV093"
-# refused for the moment at which they came, not for what they are: no replay can tell it again
-OF_THE_MOMENT = frozenset({CONFLICT, FUTURE})
+WRONG_KEY, SET_ASIDE, MALFORMED, ELSEWHERE = "EV094", "EV095", "EV096", "EV097"
+# refused for the moment or the message in which they came, not for what they are: no replay can tell it again
+OF_THE_MOMENT = frozenset({CONFLICT, FUTURE, WRONG_KEY, SET_ASIDE, MALFORMED, ELSEWHERE})
 _SECOND = 1_000_000  # µs
 _DAY = 86_400 * _SECOND
 
@@ -31,6 +32,19 @@ def impostor(event: Event, raw: bytes, catalogue: Catalogue) -> Rejection | None
         reason = f"`{event.type}` comes from the engine itself, never from outside"
         return Rejection(INTERNAL, reason, raw, event.source, event.id)
     return None
+
+
+def misplaced(event: Event, raw: bytes, catalogue: Catalogue, scope: Scope | None) -> Rejection | None:
+    """The rejection of an event that came by an input of another scope; None: the input takes any.
+
+    A customer's event that every shard reads would be decided in each; one of the world that only one
+    shard reads would be missing in the others.
+    """
+    found = catalogue.events[event.type].scope
+    if scope is None or found is scope:
+        return None
+    reason = f"`{event.type}` is an event of scope `{found.value}`; send it to the topic for these"
+    return Rejection(ELSEWHERE, reason, raw, event.source, event.id)
 
 
 def conflict(event: Event, raw: bytes) -> Rejection:

@@ -97,9 +97,13 @@ class Machine:
         received = self.receive(event)
         yield received
         if isinstance(received, Happened):
-            yield from self.settle()
-            if self.owes_piece():
-                yield from self.piece()
+            yield from self.follow()
+
+    def follow(self) -> Iterator[Happened]:
+        """What an event from outside brings about at once: timers that are due, a piece of a job."""
+        yield from self.settle()
+        if self.owes_piece():
+            yield from self.piece()
 
     def receive(self, event: Event) -> Happened | Refused:
         """An event from outside by itself, when every timer before it has fired."""

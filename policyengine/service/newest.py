@@ -1,0 +1,84 @@
+"""Which policy set running workers decide under: the last one that was published for them and can be loaded.
+
+It stands in a shard of its own in the ledger, which is the record of what was published when.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from policyengine.errors import LedgerError, PolicyEngineError, UsageError
+from policyengine.ledger.entries import Kind
+from policyengine.service.health import Health
+from policyengine.service.metrics import Meters
+from policyengine.service.policy_sets import PolicySet, recorded
+from policyengine.service.ports import LedgerStore
+
+POLICIES = "policies"  # the shard
+log = structlog.get_logger()
+
+
+class Newest:
+    """Looks at that shard. One that cannot be loaded is told to health and meters, once."""
+
+    def __init__(self, store: LedgerStore, meters: Meters, health: Health) -> None:
+        self._store, self._meters, self._health = store, meters, health
+        self._looked_at = ""  # the digest that was loaded or refused last
+        self._in_force: PolicySet | None = None
+
+    @property
+    def in_force(self) -> PolicySet:
+        """The last good one; UsageError where there is none."""
+        if self._in_force is None:
+            raise UsageError(
+                "no policy set was published for workers: run `policyengine publish --for-workers`, "
+                "or give --rules DIR"
+            )
+        return self._in_force
+
+    def begin(self) -> PolicySet:
+        """The last one that can be loaded."""
+        if self.look() is None and self._in_force is None:
+            published = [one.ref for one in self._store.entries(POLICIES) if one.kind == Kind.POLICY_SET]
+            for digest in reversed(published[:-1]):
+                policy_set = self._loaded(digest or "")
+                if not isinstance(policy_set, str):
+                    self._take(policy_set)
+                    break
+        return self.in_force
+
+    def look(self) -> PolicySet | None:
+        """A policy set that was published since, if there is one and it can be loaded."""
+        digest = self._store.head(POLICIES).policy_set
+        self._health.ledger_answers()
+        if not digest or digest == self._looked_at:
+            return None
+        self._looked_at = digest
+        policy_set = self._loaded(digest)
+        if isinstance(policy_set, str):
+            log.error("policy set refused, the one in force stays", policy_set=digest, because=policy_set)
+            self._meters.refused(True)
+            self._health.policies_refused(policy_set)
+            return None
+        self._meters.refused(False)
+        self._health.policies_loaded()
+        if self._in_force is not None and policy_set.digest == self._in_force.digest:
+            return None
+        self._take(policy_set)
+        return policy_set
+
+    def _take(self, policy_set: PolicySet) -> None:
+        self._in_force = policy_set
+        self._meters.policies(policy_set.digest)
+
+    def _loaded(self, digest: str) -> PolicySet | str:
+        """The set, or why it cannot be had."""
+        raw = self._store.policy_set(digest)
+        if raw is None:
+            return f"the ledger does not hold {digest}"
+        try:
+            return recorded(raw)
+        except LedgerError:
+            raise
+        except (PolicyEngineError, ValueError, LookupError, TypeError) as error:
+            return f"{type(error).__name__}: {error}"[:500]
