@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta, tzinfo
 
 from policyengine.domain.calendar import LAST_DAY, local_date, local_midnight
@@ -24,6 +25,28 @@ from policyengine.engine.words import messages
 OFFER_EXPIRED, REMEDY_ENDED, NOTICE_RELEASED = "offer.expired", "remedy.ended", "notice.released"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
+
+
+def give_time(claims: Sequence[Claim], world: World, event: Event) -> None:
+    """invariant: no offer is over when it is made, so silence never answers what nobody could answer.
+
+    Where the event came late, or a version reaches back to it, as many days as there would have been
+    are counted from the day on which the offer is made.
+    """
+    if world.now is None:
+        return
+    now = _EPOCH + timedelta(microseconds=world.now)
+    for claim in claims:
+        zone = claim.rule.policy.zone
+        made = local_date(now, zone)
+        for nth, offer in enumerate(claim.offers):
+            if offer.deadline is not None and offer.deadline < made:
+                days = (offer.deadline - local_date(event.time, zone)).days
+                moved = min(made + timedelta(days=days), LAST_DAY - _DAY)
+                claim.offers[nth] = replace(offer, deadline=moved)
+                claim.because.append(
+                    f"{offer.deadline.isoformat()} was over when the offer was made: {days} days from then on"
+                )
 
 
 def spoken(

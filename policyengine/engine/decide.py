@@ -30,7 +30,7 @@ from policyengine.domain.money import Money
 from policyengine.domain.state import CustomerState, evolve_decided
 from policyengine.domain.values import Json, Value, to_json
 from policyengine.domain.world import World
-from policyengine.engine.aftermath import spoken, timers
+from policyengine.engine.aftermath import give_time, spoken, timers
 from policyengine.engine.answers import answered
 from policyengine.engine.caps import NOTHING_GRANTED
 from policyengine.engine.expressions import Compiled
@@ -330,6 +330,7 @@ def assembled(
     for claim in claims:
         if claim.verdict is _APPLIED:
             (shadow if claim.rule.shadow else live).append(claim)
+    give_time([*live, *shadow], world, event)
     remedies = tuple([remedy for claim in live for remedy in claim.remedies])
     given = settlement(state, event, ref, remedies)
     if given.remedies:

@@ -13,6 +13,7 @@ from support import booked, cancelled, draft, event, ils, policy_set, refund
 from policyengine.domain.decision import Decision, Outcome, Ref, Remedy, Settled, Verdict, decision_id
 from policyengine.domain.earlier import earlier_facts
 from policyengine.domain.money import Money
+from policyengine.domain.world import World
 from policyengine.engine.difference import Had, beyond
 from policyengine.engine.supplement import retroactive_versions, supplement, takes_effect
 
@@ -376,6 +377,24 @@ class TestOffers:
     def test_who_got_nothing_is_offered_the_choice(self) -> None:
         life, _ = lived(first(DENY), reaching(self.offer(120)))
         assert [one.outcome for one in life.reach_back()] == [Outcome.OFFERED]
+
+    def test_an_offer_that_would_be_over_already_gives_its_days_from_when_it_is_made(self) -> None:
+        dated = {"default": "money", "deadline": "add_days(date_of(event.time), 30)"}
+        life, _ = lived(first(DENY), reaching(self.offer(120, **dated)))  # cancelled on 2 March
+        life.world = World(now=micros("2020-05-01T00:00:00Z"))  # 2 March + 30 days is 1 April: over
+        (decision,) = life.reach_back()
+        assert [str(one.deadline) for one in decision.offers] == ["2020-05-31"]  # 1 May + 30 days
+        assert [timer.to_json()["at"] for timer in decision.timers] == ["2020-06-01T00:00:00Z"]
+        assert [trace.because for trace in decision.trace] == [
+            "2020-04-01 was over when the offer was made: 30 days from then on"
+        ]
+
+    def test_an_offer_that_is_not_over_keeps_its_day(self) -> None:
+        dated = {"default": "money", "deadline": "add_days(date_of(event.time), 60)"}
+        life, _ = lived(first(DENY), reaching(self.offer(120, **dated)))
+        life.world = World(now=micros("2020-05-01T23:59:00Z"))  # 2 March + 60 days is 1 May: until midnight
+        (decision,) = life.reach_back()
+        assert [str(one.deadline) for one in decision.offers] == ["2020-05-01"]
 
 
 LATER = {"follow_up": [{"at": "2020-12-01", "event": "booking.completed"}]}
