@@ -17,11 +17,11 @@ from policyengine.domain.phases import PHASE, has_phases, phase_on
 from policyengine.domain.regions import chain, region_of, within, zone_of
 from policyengine.domain.state import CustomerState
 from policyengine.domain.values import Value
-from policyengine.domain.world import MARK, World
+from policyengine.domain.world import MARK, World, left_behind
 
 __all__ = [
-    "chain", "covering", "covers", "facts_of", "home", "keys_of", "keys_reached", "places", "rank_of",
-    "regions_around", "touches", "within", "zone_of",
+    "chain", "covering", "covers", "facts_of", "has_left", "home", "keys_of", "keys_reached", "places",
+    "rank_of", "regions_around", "touches", "within", "zone_of",
 ]  # fmt: skip
 
 CUSTOMER = "customer"
@@ -141,8 +141,25 @@ def _around(catalogue: Catalogue, codes: Iterable[str]) -> set[str]:
 def covers(catalogue: Catalogue, world: World, world_ref: Ref, state: CustomerState, ref: Ref | None) -> bool:
     """Whether something of the world covers an entity of a customer, or the customer as such."""
     region = _region(catalogue, world, world_ref)
-    if region is None:
-        return False
+    return region is not None and _holds(catalogue, world, world_ref, region, state, ref)
+
+
+def has_left(  # noqa: PLR0917 - what, whom, when
+    catalogue: Catalogue, world: World, world_ref: Ref, state: CustomerState, ref: Ref | None, at: datetime
+) -> bool:
+    """Whether something of the world covered an entity until it moved at that instant, and does not now."""
+    left = left_behind(world, world_ref, at)
+    return (
+        left is not None
+        and _holds(catalogue, world, world_ref, left, state, ref)
+        and not covers(catalogue, world, world_ref, state, ref)
+    )
+
+
+def _holds(  # noqa: PLR0917 - what, where, whom
+    catalogue: Catalogue, world: World, world_ref: Ref, region: str, state: CustomerState, ref: Ref | None
+) -> bool:
+    """Whether something of the world, if it is in that region, covers an entity."""
     if region in _around(catalogue, places(catalogue, world, state, ref)):
         return True
     return catalogue.entities[world_ref.type].covers == "either" and _at_home_in(catalogue, state, region)
@@ -160,12 +177,18 @@ def _at_home_in(catalogue: Catalogue, state: CustomerState, region: str) -> bool
     return at_home is not None and within(catalogue.regions, at_home, region)
 
 
-def touches(
-    catalogue: Catalogue, world: World, world_ref: Ref, state: CustomerState, kinds: Iterable[str]
+def touches(  # noqa: PLR0917 - what, whom, when
+    catalogue: Catalogue,
+    world: World,
+    world_ref: Ref,
+    state: CustomerState,
+    kinds: Iterable[str],
+    at: datetime | None = None,
 ) -> list[Ref]:
     """The customer's entities of these types that something of the world touches, by type and id.
 
-    They refer to it, or it covers them. `customer` stands for the customer as such, known or not.
+    They refer to it, or it covers them, or it has just (``at``) moved away from them.
+    `customer` stands for the customer as such, known or not.
     """
     found = []
     for kind in kinds:
@@ -176,9 +199,22 @@ def touches(
             entity = of_type.get(key) if wanted else None
             if (
                 entity is not None and any(entity.values.get(name) == world_ref.id for name in wanted)
-            ) or covers(catalogue, world, world_ref, state, ref):
+            ) or _covers_or_did(catalogue, world, world_ref, state, ref, at):
                 found.append(ref)
     return sorted(found)
+
+
+def _covers_or_did(  # noqa: PLR0917 - what, whom, when
+    catalogue: Catalogue,
+    world: World,
+    world_ref: Ref,
+    state: CustomerState,
+    ref: Ref | None,
+    at: datetime | None,
+) -> bool:
+    if covers(catalogue, world, world_ref, state, ref):
+        return True
+    return at is not None and has_left(catalogue, world, world_ref, state, ref, at)
 
 
 def _references(catalogue: Catalogue, kind: str) -> tuple[tuple[str, str], ...]:
@@ -254,11 +290,12 @@ def keys_of(catalogue: Catalogue, entity_type: str, values: Mapping[str, Value])
     return frozenset(keys)
 
 
-def keys_reached(catalogue: Catalogue, world: World, world_ref: Ref) -> list[str]:
+def keys_reached(catalogue: Catalogue, world: World, world_ref: Ref, at: datetime | None = None) -> list[str]:
     """All keys under which something is found that the world's entity may touch, sorted."""
     keys = {_ref_key(*world_ref)}
-    region = _region(catalogue, world, world_ref)
-    if region is not None:
+    for region in (_region(catalogue, world, world_ref), left_behind(world, world_ref, at)):
+        if region is None or catalogue.entities[world_ref.type].covers is None:
+            continue
         keys |= set(_below(catalogue, region))
         referred = {kind for found in _geography(catalogue).references.values() for _, kind in found}
         for kind in referred:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import date, datetime
 from hashlib import sha256
 from typing import Literal, NamedTuple
 
 from policyengine.domain.calendar import local_midnight
-from policyengine.domain.catalogue import Catalogue, EventType, Scope
+from policyengine.domain.catalogue import Catalogue, EntityType, EventType, Scope
 from policyengine.domain.decision import Ref
 from policyengine.domain.events import Event
 from policyengine.domain.holdings import Entity, merged
@@ -25,6 +25,8 @@ from policyengine.domain.timers import Timer
 from policyengine.domain.values import Json, Value, to_json
 
 MARK = "@"  # begins the names of what an entity of the world remembers beside its attributes
+_LEFT = f"{MARK}left"  # where it was before it moved, each as `µs/region`, the last ones
+_MOVES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +116,32 @@ def _folded(world: World, ref: Ref, event: Event, catalogue: Catalogue) -> Entit
             update[begins(str(phase))] = event.data[FROM]
     mark = _mark_of(event, catalogue) if kind.internal else None
     if mark is None:
-        return merged(before, update, to_micros(event.time), kind.clears)
+        return _moved(before, merged(before, update, to_micros(event.time), kind.clears), event, entity_type)
     update.pop(mark.at, None)  # it tells what was set before, and sets nothing
     entity = merged(before, update, to_micros(event.time), kind.clears)
     fired, _ = _fired(entity, mark)
     values = {**entity.values, mark.key: (str(fired + 1), str(to_json(event.data[mark.day])))}
     return Entity(values, {**entity.times, mark.key: to_micros(event.time)})
+
+
+def _moved(before: Entity | None, entity: Entity, event: Event, entity_type: EntityType) -> Entity:
+    """The entity, with the region that it has left because of the event, if it has."""
+    left = None if before is None else region_of(entity_type, before.values)
+    if left is None or left == region_of(entity_type, entity.values):
+        return entity
+    time, known = to_micros(event.time), entity.values.get(_LEFT, ())
+    moves = (*known, f"{time}/{left}") if isinstance(known, tuple) else ()
+    return Entity({**entity.values, _LEFT: moves[-_MOVES:]}, {**entity.times, _LEFT: time})
+
+
+def left_behind(world: World, ref: Ref, at: datetime | None) -> str | None:
+    """The region that something of the world left by what happened to it at an instant."""
+    entity = world.entities.get(ref.type, {}).get(ref.id)
+    moves = None if at is None or entity is None else entity.values.get(_LEFT)
+    if at is None or not isinstance(moves, tuple):
+        return None
+    time = f"{to_micros(at)}/"
+    return next((move.removeprefix(time) for move in moves if move.startswith(time)), None)
 
 
 def admit_world(world: World, event: Event, catalogue: Catalogue) -> Inadmissible | None:

@@ -16,7 +16,7 @@ from policyengine.domain.decision import Ref
 from policyengine.domain.earlier import earlier_facts
 from policyengine.domain.events import Event
 from policyengine.domain.holdings import Entities
-from policyengine.domain.places import covering, facts_of, regions_around
+from policyengine.domain.places import covering, facts_of, has_left, regions_around
 from policyengine.domain.state import CustomerState, entity_of
 from policyengine.domain.values import Value
 from policyengine.domain.world import World
@@ -104,7 +104,7 @@ class FactBuilder:
         facts["event.source"] = event.source
         facts["event.time"] = event.time
         facts["customer.id"] = state.customer
-        asked = _Asked(state, world, event, decided, entity_of(event, self._catalogue), read)
+        asked = _Asked(state, world, event, decided, self._own(state, world, event, decided), read)
         for ref, values in self._chosen(asked):
             self._add(facts, ref, values)
         if read is None or PLACE in read:
@@ -117,6 +117,13 @@ class FactBuilder:
         if world.given:
             facts.update(world.given)
         return facts, choices
+
+    def _own(self, state: CustomerState, world: World, event: Event, decided: Ref | None) -> Ref | None:
+        """The event's own entity; none for what a crisis or a restriction has just moved away from."""
+        own, catalogue = entity_of(event, self._catalogue), self._catalogue
+        if own is None or own.type not in self._in_turn:
+            return own
+        return None if has_left(catalogue, world, own, state, decided, event.time) else own
 
     def _add(self, facts: Facts, ref: Ref, values: Mapping[str, Value]) -> None:
         of_type = self._entity_names[ref.type]

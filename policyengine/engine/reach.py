@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from policyengine.domain.decision import Decision, Ref
 from policyengine.domain.events import Event
+from policyengine.domain.kept import HELD, NOTICE, RELEASING
 from policyengine.domain.places import CUSTOMER, touches
 from policyengine.domain.state import CustomerState, evolve_decided
 from policyengine.domain.world import World, world_ref
@@ -32,9 +33,23 @@ def touched(ruleset: RuleSet, state: CustomerState, world: World, event: Event) 
     if cause is None:
         return []
     kinds = reached_types(ruleset, event.type)
-    found = touches(ruleset.catalogue, world, cause, state, kinds)
-    others: list[Ref | None] = [ref for ref in found if ref.type != CUSTOMER]
-    return [None, *others] if len(others) < len(found) else others
+    found = touches(ruleset.catalogue, world, cause, state, kinds, event.time)
+    others: list[Ref | None] = [
+        ref for ref in found if ref.type != CUSTOMER and _waits(ruleset, state, event, ref)
+    ]
+    return [None, *others] if any(ref.type == CUSTOMER for ref in found) else others
+
+
+def _waits(ruleset: RuleSet, state: CustomerState, event: Event, ref: Ref) -> bool:
+    """Whether there is something to let go; a notice that has gone out is not decided on once more."""
+    if (
+        ref.type != NOTICE
+        or event.type not in RELEASING
+        or NOTICE in ruleset.decided_types.get(event.type, ())
+    ):
+        return True
+    notice = state.entities[NOTICE][ref.id]
+    return notice is not None and notice.values.get("status") == HELD
 
 
 def decide_reached(

@@ -106,7 +106,7 @@ class Effects:
             if version is not None:
                 self._queue(event, customers_of(self.ruleset, version, memory), version)
         elif ref is not None and event.type in self.ruleset.reached_types:
-            self._queue(event, memory.touched(keys_reached(catalogue, memory.world, ref)))
+            self._queue(event, memory.touched(keys_reached(catalogue, memory.world, ref, event.time)))
 
     def _place(self, before: CustomerState, state: CustomerState, ref: Ref) -> None:
         """Keep the index to where one entity is now, and the customer's rank."""

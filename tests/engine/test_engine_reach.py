@@ -181,6 +181,37 @@ class TestPlaces:
         found = self.reached("restriction.imposed", region, home, lies_in)
         assert found == ([Ref("event_booking", "e1")] if is_reached else [])
 
+    def test_a_restriction_that_moves_reaches_whom_it_leaves_and_whom_it_comes_to(self) -> None:
+        rule = {"id": "r", "on": "restriction.changed", "for": "event_booking", "grant": list(self.NOTE)}
+        here = draft("here", {**rule, "when": ["present(restriction.kind)"]})
+        gone = draft("gone", {**rule, "when": ["!present(restriction.kind)"]})
+        town = Town(policy_set(here, gone))
+        for customer, where in (("left", "bnei-brak"), ("struck", "haifa-city"), ("other", "eilat")):
+            data = {"event_booking_id": "e1", **WEDDING, "region": where}
+            town.happens("event_booking.made", "2020-02-01T00:00:00Z", customer, **data)
+        town.happens("restriction.imposed", DAY, "world", **restriction("x", "tel-aviv"))
+        moved = {"restriction_id": "x", "region": "haifa"}
+        found = town.reaches(
+            "restriction.changed", "2020-03-16T10:00:00Z", "left", "struck", "other", **moved
+        )
+        assert [[remedy.policy for one in each for remedy in one.remedies] for each in found] == [
+            ["gone"],
+            ["here"],
+            [],
+        ]
+
+    def test_what_another_restriction_still_covers_is_decided_under_that_one(self) -> None:
+        say = {"en": "{restriction.id}"}
+        rule = {"id": "r", "on": "restriction.changed", "for": "event_booking", "grant": list(self.NOTE)}
+        town = Town(policy_set(draft("p", {**rule, "say": say, "when": ["restriction.kind == 'closure'"]})))
+        data = {"event_booking_id": "e1", **WEDDING, "region": "bnei-brak"}
+        town.happens("event_booking.made", "2020-02-01T00:00:00Z", **data)
+        for key, region in (("x", "tel-aviv"), ("y", "IL")):
+            town.happens("restriction.imposed", DAY, "world", **restriction(key, region))
+        moved = {"restriction_id": "x", "region": "haifa"}
+        ((decision,),) = town.reaches("restriction.changed", "2020-03-16T10:00:00Z", "c1", **moved)
+        assert decision.messages == {"en": "y"}
+
     def test_a_crisis_goes_by_either(self) -> None:
         assert self.reached("crisis.declared", "haifa", "haifa-city", "bnei-brak") == [
             Ref("event_booking", "e1")
@@ -313,8 +344,8 @@ class TestNotices:
         ((decision,),) = town.reaches("staff.acknowledged", DAY, "c1", **known)
         assert decision.entity == Ref("notice", f"{first.decision_id}/p")
         assert decision.messages == {"en": "You get ₪9.00."}
-        ((again,),) = town.reaches("staff.acknowledged", "2020-03-16T10:00:00Z", "c1", **known)
-        assert again.messages == {}  # told once
+        (again,) = town.reaches("staff.acknowledged", "2020-03-16T10:00:00Z", "c1", **known)
+        assert again == []  # told once, and nothing is left to decide
 
 
 def crisis(key: str, region: str, kind: str = "pandemic") -> dict[str, Any]:
