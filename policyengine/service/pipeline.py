@@ -224,7 +224,8 @@ class Pipeline:
         digest = sha256(raw).digest()  # ledger.entries.content_digest
         catalogue = self._policy_set.catalogue
         refused = impostor(event, record.raw, catalogue)
-        refused = refused or misplaced(event, record.raw, catalogue, work.scope)
+        if work.scope is not None:
+            refused = refused or misplaced(event, record.raw, catalogue, work.scope)
         known = work.known.get(key) if refused is None else None
         if known is not None and known.digest == digest:
             work.offset = record.offset
@@ -287,7 +288,8 @@ class Pipeline:
             self._seal(work, decision_body(decision.to_json()))
             counts["decisions"] += 1
             counts[decision.outcome.value] += 1
-            work.tally.decided.update(parts_of(decision))
+            for part in parts_of(decision):
+                work.tally.decided[part] += 1
             self._log.debug(
                 "decided",
                 event_id=decision.event_id,

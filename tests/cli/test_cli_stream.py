@@ -16,8 +16,9 @@ import pytest
 
 from policyengine.adapters import files
 from tests.cli.commands import Place, call, is_one_clear_line
+from tests.service import worlds
 from tests.service.runs import FULL, HALF, STREAM, lines
-from tests.support import booked, cancelled, draft, refund
+from tests.support import booked, cancelled, draft, event, refund
 
 COUNTS = {"events": 6, "duplicates": 1, "rejected": 3, "decisions": 6, "granted": 3, "none": 3}
 
@@ -65,6 +66,27 @@ class TestRun:
         assert [one["code"] for one in published(Path("all-x.jsonl"))] == ["EV004", "EV090", "EV001"]
         ids = [one["decision_id"] for one in published(Path("d.jsonl"))]
         assert len(ids) == len(set(ids))
+
+    def test_at_the_end_of_the_input_the_world_reaches_whom_it_has_yet_to_reach(self, place: Place) -> None:
+        """Two customers of Haifa, a crisis in Israel: two bonuses; the first phase is still to come."""
+        people = [
+            event("customer.registered", "2020-02-01T00:00:00Z", who, language="he", region="haifa")
+            for who in "ab"
+        ]
+        crisis = event("crisis.declared", "2020-02-02T00:00:00Z", "k", crisis_id="k", region="IL")
+        crisis["data"] |= {"kind": "war", "onset_from": "2020-03-01"}
+        (place.rules / "limited.yaml").write_text(worlds.LIMITED, encoding="utf-8")
+        place.events.write_bytes(lines(*people, crisis))
+        found = place.run("--format", "json").json
+        assert {name: found["counts"][name] for name in ("events", "internal", "reached", "granted")} == {
+            "events": 3, "internal": 1, "reached": 2, "granted": 2,
+        }  # fmt: skip
+        assert found["pending"] == {"timers": 1, "jobs": 0, "customers": 0}
+        shown = place.run("--live", "0").out  # years later by the clock: the phase begins
+        assert "customers reached by the world" in shown
+        assert place.rows("SELECT count(*) FROM entry WHERE kind = 'internal'") == [(3,)]
+        assert call("verify", "--ledger", place.ledger).code == 0
+        assert call("replay", "--ledger", place.ledger).code == 0
 
     def test_standard_input_is_the_default(self, place: Place) -> None:
         result = call("run", "--rules", place.rules, "--format", "json", stdin=STREAM)
