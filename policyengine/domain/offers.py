@@ -18,7 +18,7 @@ from policyengine.domain.kept import OFFER, OPEN, SETTLED
 from policyengine.domain.money import Money
 from policyengine.domain.remedies import REMEDY_KINDS, expression_fields
 from policyengine.domain.state import CustomerState
-from policyengine.domain.values import Value, ValueType
+from policyengine.domain.values import Value, ValueType, instant_to_json
 
 CHOSEN, EXPIRED = "remedy.chosen", "offer.expired"
 _NONE = Entities()
@@ -93,12 +93,25 @@ def _refused(values: Mapping[str, Value], event: Event) -> Refusal | None:
     if chosen not in ids:
         return Refusal("EV112", f"no alternative `{chosen}` was offered; there are {', '.join(ids)}")
     if values["status"] == SETTLED:
-        return Refusal("EV113", f"already settled by {values['by']}: `{values['chosen']}`")
+        return Refusal("EV113", _settled(values, event))
     if values["status"] != OPEN:
         return Refusal("EV114", "the offer was withdrawn")
     if values["consent"] is True and event.data.get("consented") is not True:
         return Refusal("EV115", "the law asks for the customer's consent: send `consented: true`")
     return None
+
+
+def _settled(values: Mapping[str, Value], event: Event) -> str:
+    """What an answer is told that comes too late, in words that somebody can act on."""
+    chosen, deadline = values["chosen"], values.get("deadline")
+    if values["by"] != "silence":
+        return f"the offer was answered before, with `{chosen}`: the first answer counts"
+    reason = f"the offer was settled with `{chosen}` since no answer had come by {deadline}"
+    if isinstance(deadline, date) and event.time.date() <= deadline:
+        reason += f"; this one is of {instant_to_json(event.time)} and came in after that"
+    if event.data["alternative"] == chosen:
+        return reason
+    return f"{reason}; whether the customer gets `{event.data['alternative']}` after all, a person decides"
 
 
 def read_offer(values: Mapping[str, Value]) -> Offered:

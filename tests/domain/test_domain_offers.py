@@ -122,14 +122,20 @@ class TestAdmitting:
         life.on(answer(decision, "voucher"))
         assert refusal(life, answer(decision, "refund")) == (
             "EV113",
-            "already settled by customer: `voucher`",
+            "the offer was answered before, with `voucher`: the first answer counts",
         )
         assert refusal(life, answer(decision, "voucher"))[0] == "EV113"
 
     def test_after_the_deadline_silence_has_answered(self) -> None:
         life, decision = offering(choice_of("refund", "voucher", default="refund", deadline="2020-04-01"))
         life.fire(f"{decision.decision_id}/p/q/choose")
-        assert refusal(life, answer(decision, "voucher")) == ("EV113", "already settled by silence: `refund`")
+        # the answer is of 5 March, in time, but it came after the timer had fired
+        assert refusal(life, answer(decision, "voucher")) == (
+            "EV113",
+            "the offer was settled with `refund` since no answer had come by 2020-04-01; this one is of "
+            "2020-03-05T10:00:00Z and came in after that; whether the customer gets `voucher` after all, a "
+            "person decides",
+        )
 
     def test_where_the_law_asks_for_consent_it_must_be_said(self) -> None:
         life, decision = offering(choice_of("refund", "voucher", consent=True))
