@@ -43,9 +43,10 @@ bench: $(READY)  ## measure, side by side, in one run
 bench-memory: $(READY)  ## a million events: does memory stay flat?
 	$(BIN)/python benchmarks/memory.py
 
-lock: $(READY)   ## resolve the ranges of pyproject.toml into requirements.lock
+lock: $(READY)   ## resolve the ranges of pyproject.toml: all of it, and what an image runs
 	$(BIN)/python -m pip install --quiet 'uv>=0.8,<1'
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --quiet --no-header --output-file requirements.lock
+	$(BIN)/uv pip compile pyproject.toml --extra kafka --extra metrics --extra postgres --constraint requirements.lock --universal --generate-hashes --quiet --no-header --output-file requirements-run.lock
 
 clean:           ## remove what make made
 	rm -rf $(VENV) build

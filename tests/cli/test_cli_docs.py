@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import typer
 
-from policyengine.bootstrap import Settings, variable_of
+from policyengine.adapters.kafka_settings import PREFIX, KafkaSettings
+from policyengine.bootstrap import Settings, WorkerSettings, variable_of
 from policyengine.cli.main import app
 from policyengine.domain.validation import CODES
 from tests.cli.commands import Place, call
@@ -98,6 +99,8 @@ class TestSettings:
 
     def test_every_setting_that_is_named_is_there(self) -> None:
         known = {variable_of(name) for name in Settings.model_fields}
+        known |= {f"{PREFIX}{name.upper()}" for name in KafkaSettings.model_fields}
+        known |= {f"POLICYENGINE_WORKER_{name.upper()}" for name in WorkerSettings.model_fields}
         for page in (README, *PAGES.values()):
             assert set(re.findall(r"POLICYENGINE_[A-Z_]+[A-Z]", page)) <= known
 
