@@ -130,11 +130,11 @@ class TestAdmitting:
         life, decision = offering(choice_of("refund", "voucher", default="refund", deadline="2020-04-01"))
         life.fire(f"{decision.decision_id}/p/q/choose")
         # the answer is of 5 March, in time, but it came after the timer had fired
-        assert refusal(life, answer(decision, "voucher")) == (
-            "EV113",
-            "the offer was settled with `refund` since no answer had come by 2020-04-01; this one is of "
-            "2020-03-05T10:00:00Z and came in after that; whether the customer gets `voucher` after all, a "
-            "person decides",
+        code, reason = refusal(life, answer(decision, "voucher"))
+        assert code == "EV113"
+        assert reason == (
+            "the offer was settled with `refund` since no answer had come by 2020-04-01; this one is of 2020-03-05"
+            "T10:00:00Z and came in after that; whether the customer gets `voucher` after all, a person decides",
         )
 
     def test_where_the_law_asks_for_consent_it_must_be_said(self) -> None:
