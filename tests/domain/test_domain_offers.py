@@ -134,7 +134,7 @@ class TestAdmitting:
         assert code == "EV113"
         assert reason == (
             "the offer was settled with `refund` since no answer had come by 2020-04-01; this one is of 2020-03-05"
-            "T10:00:00Z and came in after that; whether the customer gets `voucher` after all, a person decides",
+            "T10:00:00Z and came in after that; whether the customer gets `voucher` after all, a person decides"
         )
 
     def test_where_the_law_asks_for_consent_it_must_be_said(self) -> None:
