@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import structlog
 
+from policyengine.engine.faults import CompileError
 from policyengine.errors import LedgerError, PolicyEngineError, UsageError
 from policyengine.ledger.entries import Kind
 from policyengine.service.health import Health
@@ -80,5 +81,5 @@ class Newest:
             return recorded(raw)
         except LedgerError:
             raise
-        except (PolicyEngineError, ValueError, LookupError, TypeError) as error:
+        except (PolicyEngineError, CompileError, ValueError, LookupError, TypeError) as error:
             return f"{type(error).__name__}: {error}"[:500]

@@ -1,0 +1,142 @@
+"""Workers on a real broker and a real database: every event is decided once, whoever dies or sleeps.
+
+Customers' events alone are compared with an undisturbed run: where an event of the world takes effect
+between theirs is chance in any run, and stands in the ledger.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import time
+from functools import cache
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from policyengine.authoring.check import check_folder
+from policyengine.bootstrap import shipped_rules
+from policyengine.service.policy_sets import PolicySet, prepare
+from policyengine.service.stream import generate
+from tests.kafka.broker import Broker
+from tests.kafka.conftest import External
+from tests.kafka.workers import Group, of_customers
+from tests.support import booked, cancelled, catalogue, line
+
+RULES = shipped_rules() / "travel"
+
+
+@cache
+def policies() -> PolicySet:
+    """What the workers decide under."""
+    return check_folder(RULES, catalogue(), prepare)
+
+
+@cache
+def story(events: int) -> list[bytes]:
+    """Customers' year, with its duplicates, latecomers and broken lines."""
+    return of_customers(generate(7, max(20, events // 12), events))
+
+
+def published(group: Group) -> Group:
+    """Its policies are there for the workers."""
+    group.command("publish", "--for-workers", "--rules", str(RULES))
+    return group
+
+
+@pytest.fixture
+def sqlite(tmp_path: Path) -> str:
+    """A file of one worker's own."""
+    return f"sqlite:///{tmp_path / 'ledger.db'}"
+
+
+def test_a_worker_on_a_file_that_is_killed_at_any_moment_decides_everything_once(
+    broker: Broker | External, sqlite: str, tmp_path: Path
+) -> None:
+    moments = random.Random(20200315)
+    with published(Group(broker.bootstrap, sqlite, tmp_path)) as group:
+        sender = Thread(target=group.write, args=(story(1_200),), kwargs={"pause": 0.1})
+        sender.start()
+        for _ in range(3):
+            worker, before = group.start(), group.position()
+            group.until(lambda before=before: group.position() > before or not sender.is_alive())  # type: ignore[misc]
+            time.sleep(moments.uniform(0, 0.7))
+            worker.kill()
+            worker.wait()
+        sender.join()
+        worker = group.start()
+        group.until_read(len(story(1_200)))
+        assert group.assert_sound(policies()) > 0.9 * len(story(1_200))
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0, group.logs()
+
+
+def test_two_workers_take_over_from_each_other(
+    broker: Broker | External, postgres: str, tmp_path: Path
+) -> None:
+    """One is killed, one comes, one is told to leave: each time the partitions move."""
+    moments = random.Random(20200316)
+    with published(Group(broker.bootstrap, postgres, tmp_path, partitions=3)) as group:
+        sender = Thread(target=group.write, args=(story(1_500),), kwargs={"pause": 0.15})
+        sender.start()
+        first, second = group.start(), group.start()
+        group.until(lambda: group.position() > 50)
+        time.sleep(moments.uniform(0, 1))
+        first.kill()
+        third = group.start()
+        before = group.position()
+        group.until(lambda: group.position() > before + 100)
+        second.send_signal(signal.SIGTERM)
+        assert second.wait(20) == 0, group.logs()
+        sender.join()
+        group.until_read(len(story(1_500)))
+        assert third.poll() is None
+        assert group.assert_sound(policies()) > 0.9 * len(story(1_500))
+
+
+def test_a_worker_that_sleeps_too_long_writes_nothing_when_it_wakes_and_joins_again(
+    broker: Broker | External, postgres: str, tmp_path: Path
+) -> None:
+    early, late = story(1_200)[:600], story(1_200)[600:]
+    with published(Group(broker.bootstrap, postgres, tmp_path)) as group:
+        sleeper = group.start()
+        sender = Thread(target=group.write, args=(early,), kwargs={"pause": 0.1})
+        sender.start()
+        group.until(lambda: group.position() > 60)
+        sleeper.send_signal(signal.SIGSTOP)
+        other = group.start()
+        sender.join()
+        group.until_read(len(early))
+        sleeper.send_signal(signal.SIGCONT)
+        group.write(late, pause=0.1)
+        group.until_read(len(story(1_200)))
+        group.assert_sound(policies())
+        other.kill()  # whoever woke up takes over
+        group.write([line(booked("again")), line(cancelled("again"))])
+        group.until_read(len(story(1_200)) + 2)
+        assert sleeper.poll() is None
+        group.assert_sound(policies())
+
+
+def test_a_policy_set_that_is_published_reaches_a_running_worker_between_two_events(
+    broker: Broker | External, sqlite: str, tmp_path: Path
+) -> None:
+    rules = tmp_path / "rules"
+    rules.mkdir()
+    with published(Group(broker.bootstrap, sqlite, tmp_path, partitions=1)) as group:
+        group.start()
+        group.write([line(booked("b1")), line(cancelled("b1"))])
+        group.until_read(2)
+        group.command("publish", "--for-workers", "--rules", str(shipped_rules()))
+        (shard,) = group.shards()
+        group.until(lambda: len({one["policy_set"] for one in _probe(group, shard)}) == 2)
+
+
+def _probe(group: Group, shard: str) -> list[dict[str, str]]:
+    """One more event, and all decisions so far."""
+    name = f"probe-{time.monotonic_ns()}"
+    before = group.position()
+    group.write([line(booked(name))])
+    group.until_read(before + 1)
+    return group.decisions()[shard]
