@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-LIVE_SECONDS = 60.0
+LIVE_SECONDS = 300.0  # the group gives a worker up that does not poll for so long, too
 
 
 class Health:

@@ -57,9 +57,9 @@ class TestAnswers:
         assert worker.json("/livez") == (200, {"status": "live"})
 
     def test_one_that_is_stuck(self, worker: Worker) -> None:
-        worker.now = 90.0
+        worker.now = 330.0
         assert worker.json("/livez") == (
-            503, {"status": "not live", "because": ["the loop has not turned for 90 seconds"]},
+            503, {"status": "not live", "because": ["the loop has not turned for 330 seconds"]},
         )  # fmt: skip
 
     def test_one_that_waits_says_for_what(self, worker: Worker) -> None:

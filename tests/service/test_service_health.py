@@ -42,7 +42,7 @@ class TestLive:
         clock.now += LIVE_SECONDS
         assert health.why_not_live() == []
         clock.now += 30
-        assert health.why_not_live() == ["the loop has not turned for 90 seconds"]
+        assert health.why_not_live() == ["the loop has not turned for 330 seconds"]
 
     def test_one_that_turns_again_lives(self, health: Health, clock: Clock) -> None:
         clock.now += 2 * LIVE_SECONDS
@@ -93,4 +93,4 @@ class TestReady:
     def test_one_that_is_stuck_is_not(self, health: Health, clock: Clock) -> None:
         ready(health)
         clock.now += LIVE_SECONDS + 1
-        assert health.why_not_ready() == ["the loop has not turned for 61 seconds"]
+        assert health.why_not_ready() == ["the loop has not turned for 301 seconds"]
