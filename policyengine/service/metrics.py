@@ -100,7 +100,9 @@ def parts_of(decision: Decision) -> set[Part]:
 
     A decision in which two versions had a part is counted with both. Shadow rules have no part.
     """
+    if not (decision.remedies or decision.offers or decision.denials):  # most of them, and it is a busy place
+        return {(NOBODY, 0, decision.outcome.value)}
     parts = {(one.policy, one.version, Outcome.GRANTED.value) for one in decision.remedies}
     parts.update((one.policy, one.version, Outcome.OFFERED.value) for one in decision.offers)
     parts.update((one.policy, one.version, Outcome.DENIED.value) for one in decision.denials)
-    return parts or {(NOBODY, 0, decision.outcome.value)}
+    return parts
