@@ -13,6 +13,7 @@ from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.decision import ClauseResult, Ref, RuleTrace, Verdict
 from policyengine.domain.events import Event
 from policyengine.domain.state import CustomerState
+from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.domain.values import instant_to_json, to_json
 from policyengine.domain.world import World, world_ref
 from policyengine.engine.decide import consider
@@ -27,7 +28,7 @@ _VERDICTS = {
     Verdict.TABLE: "did not apply",
     Verdict.ERROR: "could not be decided",
     Verdict.CAP: "applied, but its cap is used up",
-    Verdict.EXCLUSIVE: "applied, but another of its group was chosen",
+    Verdict.EXCLUSIVE: "applied, but another was chosen",
     Verdict.PRIORITY: "applied, but was overruled",
     Verdict.FLOOR: "applied, but the law's remedy stands",
     Verdict.BEFORE: "applied, but gives no more than was granted before",
@@ -63,6 +64,8 @@ def explain(document: Mapping[str, Any], cause: str | None = None) -> Iterator[s
     yield f"  On {event['time']}, {event['type']} ({event['source']}, {event['id']})"
     if cause is not None:
         yield f"  Because {cause}"
+    elif event["source"] == INTERNAL_SOURCE:
+        yield f"  Because decision {event['id'].partition('/')[0]} let it happen"
     about = "" if entity is None else f", {entity['type']} {entity['id']}"
     yield f"  Customer {document['customer']}{about}"
     if "supplements" in document:
@@ -72,10 +75,18 @@ def explain(document: Mapping[str, Any], cause: str | None = None) -> Iterator[s
     yield from _word_lines(document)
     yield "  Why:"
     if not document["trace"]:
-        yield "    no rule in force is about this event and these facts"
+        yield f"    {_without_rules(document)}"
     for rule in document["trace"]:
         yield from rule_lines(rule)
     yield f"  Decided under policy set {document['policy_set']}"
+
+
+def _without_rules(document: Mapping[str, Any]) -> str:
+    if document["remedies"]:
+        return "what was offered then holds; no rule in force adds to it"
+    if document["messages"]:
+        return "the message has waited for the staff; no rule in force adds to it"
+    return "no rule in force is about this event and these facts"
 
 
 def _given_lines(document: Mapping[str, Any]) -> Iterator[str]:

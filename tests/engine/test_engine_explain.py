@@ -6,6 +6,7 @@ import json
 import textwrap
 from typing import Any, ClassVar
 
+from lives import Life
 from support import booked, cancelled, catalogue, draft, event, ils, last, line, policy_set, refund
 from towns import Town, read
 
@@ -38,6 +39,19 @@ def not_named(prepared: PolicySet, *events: dict[str, Any]) -> list[RuleTrace]:
         assert isinstance(event, Event)
         state = evolve(state, event, catalogue())
     return list(why_not(prepared.ruleset, state, World(), event, entity_of(event, catalogue())))
+
+
+class TestWhatFollows:
+    def test_silence_names_the_decision_that_offered_and_says_that_the_offer_holds(self) -> None:
+        alternatives = [{"id": "money", "grant": [{"kind": "refund", "amount": "booking.paid"}]}]
+        offer = {"alternatives": alternatives, "default": "money", "deadline": "2020-04-01"}
+        life = Life(draft("p", {"id": "choose", "on": "booking.cancelled", "offer": offer}))
+        life.on(booked())
+        offered = life.on(cancelled())
+        settled = life.fire(f"{offered.decision_id}/p/choose")
+        lines = list(explain(json.loads(json.dumps(settled.to_json()))))
+        assert f"  Because decision {offered.decision_id} let it happen" in lines
+        assert "    what was offered then holds; no rule in force adds to it" in lines
 
 
 class TestExplain:
@@ -86,7 +100,7 @@ class TestExplain:
         )
         text = told(prepared, booked(), cancelled())
         assert (
-            "less v1, rule r applied, but another of its group was chosen: in group g, more/r is worth at least as much"
+            "less v1, rule r applied, but another was chosen: in group g, more/r is worth at least as much"
             in text
         )
         assert "more v1, rule r applied: on top of 10.00 ILS owed by law under law/r" in text
