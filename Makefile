@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test unit lint schemas bench bench-memory lock clean
+.PHONY: help setup demo demo-kafka test unit lint schemas bench bench-memory lock clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -19,6 +19,9 @@ $(READY): requirements.lock pyproject.toml
 
 demo: $(READY)   ## a year of customer events, decided, explained and verified
 	$(BIN)/policyengine demo --out build/demo
+
+demo-kafka: $(READY)  ## two workers on a real broker and database, one is killed; needs Java 17 and Maven
+	$(BIN)/python -m tests.kafka.demo
 
 test: lint unit  ## everything CI runs
 

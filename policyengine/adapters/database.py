@@ -290,7 +290,9 @@ def _engine(url: URL, *, read_only: bool) -> Engine:
             url,
             poolclass=NullPool,
             isolation_level="REPEATABLE READ",
-            connect_args=postgres.connecting(url) if url.get_driver_name() == "psycopg" else {},
+            connect_args=postgres.connecting(url, read_only=read_only)
+            if url.get_driver_name() == "psycopg"
+            else {},
         )
     except (ModuleNotFoundError, exc.NoSuchModuleError) as error:
         raise UsageError(f"the driver of `{url.drivername}` is not installed ({error})") from error

@@ -12,6 +12,7 @@ from policyengine.errors import LedgerError, PolicyEngineError, UsageError
 
 _MIGRATING = 0x706F6C6963  # a number of this program's own, for the lock
 _LOCK_SECONDS = 10
+_IDLE_SECONDS = 10  # in a transaction: a writer that is frozen must not hold its shard for ever
 _FOR_A_WHILE = ("starting up", "shutting down", "recovery", "too many clients", "connection slots")
 # by SQLSTATE or its class (two characters): code and what to do; "" are those of wrong use
 _REMEDIES = {
@@ -36,8 +37,12 @@ def with_driver(url: URL) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
-def connecting(url: URL) -> dict[str, Any]:
-    """Arguments for the driver: no wait is endless, unless the URL says so."""
+def connecting(url: URL, *, read_only: bool = False) -> dict[str, Any]:
+    """Arguments for the driver: no wait is endless, unless the URL says so.
+
+    Whoever only reads does so in one transaction, and may think in between for as long as it takes.
+    """
+    idle = "" if read_only else f" -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
     wanted: dict[str, Any] = {
         "application_name": "policyengine",
         "connect_timeout": 10,
@@ -45,7 +50,7 @@ def connecting(url: URL) -> dict[str, Any]:
         "keepalives_idle": 30,
         "keepalives_interval": 10,
         "keepalives_count": 3,
-        "options": f"-c lock_timeout={_LOCK_SECONDS}s",
+        "options": f"-c lock_timeout={_LOCK_SECONDS}s{idle}",
     }
     return {name: value for name, value in wanted.items() if name not in url.query}
 

@@ -80,7 +80,7 @@ class Group:
             "POLICYENGINE_KAFKA_MAX_POLL_RECORDS": "50",
             "POLICYENGINE_WORKER_TICK": "0",  # these stories are old: the clock would end them
             "POLICYENGINE_BATCH_SIZE": "20",
-            "POLICYENGINE_LOG_LEVEL": "error",
+            "POLICYENGINE_LOG_LEVEL": "warning",
             **self.settings,
             **more,
         }

@@ -111,7 +111,7 @@ class Stream:
         self.coming: list[tuple[str, str]] = []  # what the group says at the next poll
         self.closed = False
 
-    def poll(self, seconds: float) -> dict[str, list[Record]]:
+    def poll(self, seconds: float) -> dict[str, list[Record]]:  # noqa: ARG002 - as the port has it
         while self.coming:
             what, shard = self.coming.pop(0)
             if what == "assigned":
@@ -159,7 +159,7 @@ class Stream:
     def publisher(self, shard: str) -> Publisher:
         return Publisher(self.broker, shard)
 
-    def close(self, seconds: float) -> None:
+    def close(self, seconds: float) -> None:  # noqa: ARG002 - as the port has it
         self.closed = True
         for shard in list(self.places):
             self.told.revoked(shard)
