@@ -163,6 +163,7 @@ class _Supplement:
         self._before = before
         self._had = list(self._granted_before())
         self._settles: list[Settled] = []
+        self._titles: dict[str, str] = {}  # of the alternatives that were chosen, for words
 
     def decide(self, world: World, event: Event, ref: Ref | None, claims: Sequence[Claim]) -> Decision | None:
         """The decision that grants the difference; None where there is none."""
@@ -181,6 +182,7 @@ class _Supplement:
             decision_id=name,
             settles=(*decision.settles, *self._settles),
             supplements=self._before[0]["decision_id"] if self._before else None,
+            messages=decision.messages if decision.held else {**self._titles, **decision.messages},
         )
         return decision._replace(timers=timers(self._ruleset, decision, claims))
 
@@ -244,8 +246,10 @@ class _Supplement:
         waiting = list(self._offers_before(OPEN))
         for offer in offers:
             if chosen:
-                taken = [choice.remedies for choice in offer.choices if choice.id in chosen]
-                claim.remedies.extend(remedy for remedies in taken for remedy in remedies)
+                for choice in offer.choices:
+                    if choice.id in chosen:
+                        claim.remedies.extend(choice.remedies)
+                        self._titles.update(choice.title)
             elif waiting:
                 better = [name for name, old, _ in waiting if _is_better(offer, old)]
                 if len(better) == len(waiting):

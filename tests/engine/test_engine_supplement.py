@@ -354,6 +354,18 @@ class TestOffers:
         assert life.timers[f"{offered.decision_id}/p/choose/ended0"].due == micros("2021-09-03T00:00:00Z")
         assert life.reach_back() == []
 
+    def test_what_adds_to_a_choice_has_its_title_for_words_where_the_offers_do_not_fit(self) -> None:
+        def choose(percent: int) -> dict[str, Any]:
+            rule = self.offer(percent, default="money", deadline="2020-12-31")
+            rule["offer"]["alternatives"][1]["title"] = {"en": "A voucher"}
+            return {**rule, "say": {"en": "Choose by {deadline}"}}
+
+        life, offered = lived(first(choose(110)), reaching(choose(120)))
+        answer = {"decision_id": offered.decision_id, "alternative": "voucher"}
+        life.on(event("remedy.chosen", "2020-03-05T10:00:00Z", **answer))
+        (decision,) = life.reach_back()
+        assert decision.messages == {"en": "A voucher"}  # there is no deadline any more
+
     def test_an_open_offer_makes_room_for_a_better_one_with_a_word(self) -> None:
         dated = {"default": "money", "deadline": "2020-12-31"}
         life, offered = lived(first(self.offer(110, **dated)), reaching(self.offer(120, **dated)))
