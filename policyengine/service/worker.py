@@ -20,6 +20,7 @@ from policyengine.service.ports import LedgerStore
 from policyengine.service.shards import FENCED, Pace, Shard
 from policyengine.service.stream_ports import Assignments, Clock, Stream
 
+_LEAVE_SECONDS = 3.0
 _TIMERS_EVERY = 15.0  # seconds: the database counts them one by one
 log = structlog.get_logger()
 
@@ -56,7 +57,7 @@ class Worker:
         self._failures = 0
         self._look_at = self._tell_at = 0.0
         self._timers: dict[str, tuple[float, int]] = {}  # when they were counted, and how many
-        self._busy = False
+        self._busy = self._anew = False
 
     def run(self, finish: float = 10.0) -> None:
         """Work until told to stop; then publish what is decided and leave, in about ``finish`` seconds."""
@@ -74,6 +75,8 @@ class Worker:
     # --- a round --------------------------------------------------------------------------------------
 
     def _round(self) -> None:
+        if self._anew:
+            self._leave(_LEAVE_SECONDS)
         if self._joined is None:
             self._joined = self._connect(self)
         self._look()
@@ -195,9 +198,14 @@ class Worker:
         self._drop(shard)
 
     def lost(self, shard: str) -> None:
-        """Another worker may have it already: nothing is written."""
+        """Another worker may have it already: nothing is written.
+
+        Whoever slept for so long joins as if new: a client that was cut off in the middle of its requests
+        has been seen to read nothing of what it is given then.
+        """
         log.warning("shard lost", shard=shard)
         self._drop(shard)
+        self._anew = True
 
     def gone(self, shard: str, because: str) -> None:
         """Nothing can be read of it; the world and its timers go on."""
@@ -264,11 +272,19 @@ class Worker:
         until = self._clock.seconds() + seconds
         for shard in list(self._open()):
             self._guarded(shard, lambda one=shard: self._publish_all(one, until))  # type: ignore[misc]
-        if self._joined is not None:
-            self._joined.close(max(1.0, until - self._clock.seconds()))
+        self._leave(max(1.0, until - self._clock.seconds()))
+        log.info("stopped")
+
+    def _leave(self, seconds: float) -> None:
+        """Give everything back to the group."""
+        joined, self._joined, self._anew = self._joined, None, False
+        for name in list(self._shards):
+            self._shards[name].close()
+        if joined is not None:
+            joined.close(seconds)
         for name in list(self._shards):
             self._drop(name)
-        log.info("stopped")
+        self._health.unassigned()
 
     def _publish_all(self, shard: Shard, until: float) -> None:
         while shard.unpublished and self._clock.seconds() < until:

@@ -203,9 +203,8 @@ class Run:
         self.during: dict[int, Any] = {}  # what is done before a round, by its number from now on
 
     def _connect(self, told: Assignments) -> Stream:
-        if self.stream is None:
-            self.stream = Stream(self.broker, told)
-            self.stream.coming.append(("assigned", "a-0"))
+        self.stream = Stream(self.broker, told)
+        self.stream.coming.append(("assigned", "a-0"))
         return self.stream
 
     def _pipeline(self, shard: str, policies: PolicySet) -> Pipeline:
