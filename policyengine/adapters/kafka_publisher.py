@@ -23,6 +23,7 @@ from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 from policyengine.adapters.kafka_binding import Outgoing
 from policyengine.adapters.kafka_guard import bounded
 from policyengine.adapters.kafka_settings import KafkaSettings, stream_errors
+from policyengine.adapters.kafka_settle import settle
 from policyengine.adapters.kafka_source import Partition
 from policyengine.errors import FencedError, StreamError
 from policyengine.ledger.canonical import canonical
@@ -74,6 +75,8 @@ class ShardPublisher:
         self._discard()
         try:
             with stream_errors(f"opening {self._partition.shard}"):
+                ends = (self._settings, self.transactional_id, self._topics.values())
+                bounded(self._patience, "looking for transactions without an end", settle, *ends)
                 writer = self._settings.writer(self.transactional_id)
                 self._producer = bounded(self._patience, "connecting", lambda: KafkaProducer(**writer))
                 self._wait(self._producer.init_transactions)

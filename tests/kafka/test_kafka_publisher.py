@@ -239,3 +239,17 @@ def opened(publisher: ShardPublisher) -> dict[str, int]:
         except StreamError as error:
             assert error.code == "PE721"  # noqa: PT017 - not always there is one
             assert time.monotonic() < end
+
+
+class TestAfterABrokersDeath:
+    def test_a_transaction_is_whole_that_ended_when_the_broker_died(self, own_broker: Broker) -> None:
+        """Brokers have been seen to come back without the marks of its end: every other time, by luck."""
+        shard = Shard(own_broker.bootstrap)
+        with shard.publisher() as publisher:
+            publisher.open()
+            publisher.publish({D: numbered(0, 2), X: numbered(0, 1)}, {D: 2, X: 1})
+            own_broker.restart()
+            assert opened(publisher) == {D: 2, X: 1}
+            publisher.publish({D: numbered(2, 4)}, {D: 4, X: 1})
+        assert shard.published() == [0, 1, 2, 3]
+        assert shard.dead_letters() == [0]
