@@ -89,6 +89,8 @@ def check(group: Group, ledger: str, sent: int) -> int:
     for shard, (size, root) in verified.roots.items():
         tell(f"  {shard}: {size:,} entries, root {root.hex()[:16]}…")
     tell("the ledger verifies" if not verified.faults else f"the ledger has {len(verified.faults)} FAULTS")
+    for fault in verified.faults:
+        tell(f"  {fault}")
     return 0 if once and not verified.faults else 3
 
 
