@@ -54,7 +54,9 @@ class World:
 
     ``given`` are facts that a case sets; they go before what the entities say. ``now`` is the latest time
     (µs) of any event or clock tick, None before the first. ``jobs`` are worked off in their order;
-    ``next_job`` is the number of the next one; ``since`` counts the events since the last piece of one.
+    ``next_job`` is the number of the next one; ``since`` counts the events since the last piece of one, and
+    ``paced`` is the time (µs) up to which they have had their share, in ``turns`` pieces since an event came
+    from outside.
     ``changed`` names what is new since it was loaded or settled: (type, id).
     """
 
@@ -64,6 +66,8 @@ class World:
     jobs: tuple[Job, ...] = ()
     next_job: int = 1
     since: int = 0
+    paced: int = 0
+    turns: int = 0
     changed: frozenset[tuple[str, str]] = frozenset()
 
 

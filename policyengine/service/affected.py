@@ -26,9 +26,9 @@ from policyengine.engine.ruleset import PolicyVersion, RuleSet
 from policyengine.engine.supplement import retroactive_versions, takes_effect
 from policyengine.errors import UsageError
 from policyengine.ledger.canonical import canonical
-from policyengine.service.agenda import took_effect
+from policyengine.service.agenda import TOOK_EFFECT, took_effect
 from policyengine.service.ledger_memory import LedgerMemory
-from policyengine.service.machine import Happened, Machine
+from policyengine.service.machine import REACHED, Happened, Machine
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import LedgerStore
 from policyengine.service.recorded import Progress, no_progress
@@ -179,15 +179,18 @@ class _Imagined:
         They add to what is decided in between, too: by a job that is under way, by timers.
         """
         self._machine.adopt(self._ruleset)
-        for happened in self._machine.advance(max(to_micros(takes_effect(one)) for one in versions)):
+        names = {f"{TOOK_EFFECT}:{version_id(one.id, one.version)}": one.version for one in versions}
+        for happened in self._until(max(to_micros(takes_effect(one)) for one in versions)):
+            data = happened.event.data
+            if happened.event.type == REACHED and data.get("cause_id") in names:
+                reaches[names[str(data["cause_id"])]].looked_at += int(str(data["customers"]))
             yield from self._noted(happened, versions)
-        of_versions = {(one.id, one.version) for one in versions}
+
+    def _until(self, time: int) -> Iterator[Happened]:
+        """What happens by then, and until everybody has been reached."""
+        yield from self._machine.advance(time)
         while not self._machine.idle():
-            job = self.memory.world.jobs[0]
-            if not job.done and job.kind == "retroactive" and (job.policy, job.version) in of_versions:
-                reaches[job.version].looked_at += job.total
-            for happened in self._machine.piece():
-                yield from self._noted(happened, versions)
+            yield from self._machine.piece()
 
     def _noted(self, happened: Happened, versions: Sequence[PolicyVersion]) -> Iterator[Touched]:
         """The supplements among what happened; then it is part of the past."""

@@ -33,6 +33,7 @@ from policyengine.service.agenda import REVIEW_DUE, TOOK_EFFECT, policy_timers
 from policyengine.service.memory import Memory
 from policyengine.service.supplements import customers_of, retroactive_types, version_of
 
+PACE = 100_000  # µs of the stream's time to a piece of a job, at the longest
 _NOTHING: Mapping[str, Value] = {}
 
 
@@ -65,6 +66,12 @@ class Effects:
         world = self.memory.world
         if world.now is None or world.now < now:
             self.memory.world = replace(world, now=now)
+
+    def arrived(self, now: int) -> None:
+        """An event from outside is there: that is the time, and jobs may have their turns again."""
+        self.pass_to(now)
+        if self.memory.world.turns:
+            self.memory.world = replace(self.memory.world, turns=0)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -165,7 +172,8 @@ class Effects:
             total=len(customers),
         )
         self.memory.queue(job.number, customers)
-        self.memory.world = replace(world, jobs=(*world.jobs, job), next_job=world.next_job + 1)
+        paced = world.paced if world.jobs else world.now or 0
+        self.memory.world = replace(world, jobs=(*world.jobs, job), next_job=world.next_job + 1, paced=paced)
 
     def count(self) -> None:
         """An event from outside came while a job is pending."""
@@ -182,7 +190,9 @@ class Effects:
             self.memory.finish(first.number)
         else:
             others.insert(0, replace(first, done=first.done + customers, granted=dict(granted)))
-        self.memory.world = replace(world, jobs=tuple(others), since=0)
+        self.memory.world = replace(
+            world, jobs=tuple(others), since=0, paced=world.paced + PACE, turns=world.turns + 1
+        )
 
 
 def _values(state: CustomerState, ref: Ref) -> Mapping[str, Value]:

@@ -25,11 +25,12 @@ from policyengine.engine.decide import decide
 from policyengine.engine.reach import decide_reached, grants_of
 from policyengine.engine.ruleset import RuleSet
 from policyengine.errors import PolicyEngineError
-from policyengine.service.effects import Effects
+from policyengine.service.effects import PACE, Effects
 from policyengine.service.memory import Memory
 from policyengine.service.supplements import late_supplements, supplements, version_of
 
 REACH = 64  # customers to a piece of a job, and events from outside between two pieces
+TURNS = 16  # pieces of jobs, at the most, that an event from outside waits for
 REACHED, TICKED = "customers.reached", "clock.ticked"
 BY_THE_STATE = "EV1"  # the codes of ``Refused`` begin so
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -107,7 +108,7 @@ class Machine:
 
     def receive(self, event: Event) -> Happened | Refused:
         """An event from outside by itself, when every timer before it has fired."""
-        self.effects.pass_to(to_micros(event.time))
+        self.effects.arrived(to_micros(event.time))
         refused = self.admit(event)
         if refused is not None:
             return refused
@@ -122,12 +123,27 @@ class Machine:
         return self.memory.world.since >= REACH
 
     def advance(self, until: int) -> Iterator[Happened]:
-        """Let time pass until then (µs): fire every timer due by it, in timers' order. Never back."""
+        """Let time pass until then (µs): fire every timer due by it, in timers' order. Never back.
+
+        Jobs have their share of that time, so that whoever reads a stream again meets the customers about
+        when they were reached while it was live; but no event waits for more than TURNS pieces.
+        """
         now = self.memory.world.now
         until = until if now is None else max(now, until)
-        while (due := self.due(until)) is not None:
-            yield self.fire(*due)
+        while True:
+            due = self.due(until)
+            if self._owed_by(until if due is None else due[0].due):
+                yield from self.piece()
+            elif due is not None:
+                yield self.fire(*due)
+            else:
+                break
         self.effects.pass_to(until)
+
+    def _owed_by(self, at: int) -> bool:
+        """Whether so much of the stream's time has passed that the next customers take their turn."""
+        world = self.memory.world
+        return bool(world.jobs) and at - world.paced >= PACE and world.turns < TURNS
 
     def settle(self) -> Iterator[Happened]:
         """Fire what is due by now already."""

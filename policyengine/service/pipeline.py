@@ -236,7 +236,7 @@ class Pipeline:
             refused = conflict(event, record.raw)
         refused = refused or self._door.too_early(event, record.raw, self.memory.world.now)
         time = to_micros(event.time)
-        if refused is None and self.memory.next_timer(time) is not None:
+        if refused is None and (self.memory.next_timer(time) is not None or not self._machine.idle()):
             self._all(work, self._machine.advance(time))
         work.offset = record.offset
         if refused is not None:

@@ -141,6 +141,6 @@ class Folding:
 
     def _arrive(self, effects: Effects, event: Event) -> None:
         """Every timer before an event from outside has fired; what is left could not happen any more."""
-        effects.pass_to(to_micros(event.time))
+        effects.arrived(to_micros(event.time))
         while (timer := self.memory.next_timer(self.memory.world.now or 0)) is not None:
             self.memory.drop_timer(timer.customer, timer.id)

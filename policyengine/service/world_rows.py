@@ -27,7 +27,7 @@ def world_of_parts(parts: Mapping[str, bytes]) -> World:
             kind, _, key = part.partition("/")
             entities.setdefault(kind, {})[key] = unpack_entity(packed)
     jobs = tuple(Job(**job) for job in orjson.loads(parts.get(JOBS, b"[]")))
-    clock: dict[str, Any] = orjson.loads(parts.get(CLOCK, b"{}"))  # now, since and next_job
+    clock: dict[str, Any] = orjson.loads(parts.get(CLOCK, b"{}"))  # as in ``_clock``
     return World(entities=entities, jobs=jobs, **clock)
 
 
@@ -45,12 +45,18 @@ def settled(world: World) -> World:
 def changed_parts(world: World, before: World) -> dict[str, bytes]:
     """The parts that changed since it was ``before``."""
     parts = {f"{kind}/{key}": pack_entity(world.entities[kind][key]) for kind, key in sorted(world.changed)}
-    clock = {"now": world.now, "since": world.since, "next_job": world.next_job}
-    if clock != {"now": before.now, "since": before.since, "next_job": before.next_job}:
+    if (clock := _clock(world)) != _clock(before):
         parts[CLOCK] = orjson.dumps(clock, option=_OPTIONS)
     if world.next_job > 1 and (world.jobs != before.jobs or before.next_job == 1):
         parts[JOBS] = orjson.dumps([_job_document(job) for job in world.jobs], option=_OPTIONS)
     return parts
+
+
+def _clock(world: World) -> dict[str, Any]:
+    return {
+        "now": world.now, "since": world.since, "paced": world.paced, "turns": world.turns,
+        "next_job": world.next_job,
+    }  # fmt: skip
 
 
 def _job_document(job: Job) -> dict[str, Any]:

@@ -150,9 +150,13 @@ class TestDemo:
         assert result.code == 0
         for text in (
             "A year of a crisis",
+            "What was declared",
+            "Reached without asking",
+            "What came by itself, with time",
+            "Offers",
             "Who got what",
             "Money by currency",
-            "One decision explained",
+            "Refused, each for a reason",
             "Try next:",
         ):
             assert text in result.out

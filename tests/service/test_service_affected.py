@@ -192,7 +192,8 @@ class TestWhatIsUnderWay:
         assert (found.customers, found.money()) == (70, [Money(105000, "ILS")])
         with opened(tmp_path) as store:
             published(pipeline(store, policy_set(old)), both, "2020-06-01T00:00:00Z")
-        assert supplements(tmp_path, "fitness/closed") == documents(found)
+        # a clock that ticks reaches some of them with their turn in the job, others with the version's
+        assert sorted(supplements(tmp_path, "fitness/closed")) == sorted(documents(found))
 
     def test_what_was_chosen_of_an_offer_was_granted(self, tmp_path: Path) -> None:
         better = orjson.loads(worlds.CHOICE)
@@ -225,7 +226,7 @@ class TestWhatIsUnderWay:
     def test_a_small_crisis_with_all_that_the_engine_does_by_itself(
         self, tmp_path: Path, begins: str
     ) -> None:
-        """Timers and jobs wait at the end of February; the better version began before, or will in June."""
+        """Timers wait at the end of February; the better version began before, or will in June."""
         old, new = orjson.loads(worlds.WORD), orjson.loads(worlds.WORD)
         old["effective"] = {"from": "2020-01-01", "until": begins}
         new |= {"version": 2, "effective": {"from": begins}, "retroactive": {"from": "2020-01-01"}}
@@ -240,7 +241,7 @@ class TestWhatIsUnderWay:
         with opened(tmp_path) as store:
             writer = pipeline(store, before)
             now = writer.memory.world.now
-            assert writer.jobs() == (6, 198)
+            assert writer.memory.next_timer(2**62) is not None
             published(writer, after, max(begins + "T00:00:00Z", _instant(now or 0)))
         assert supplements(tmp_path, "care/word") == documents(found)
 

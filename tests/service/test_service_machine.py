@@ -10,7 +10,7 @@ import pytest
 from policyengine.domain.decision import Decision
 from policyengine.domain.timers import Timer
 from policyengine.domain.world import Job
-from policyengine.service.machine import REACH, Happened, Machine, Refused
+from policyengine.service.machine import REACH, TURNS, Happened, Machine, Refused
 from policyengine.service.policy_sets import PolicySet
 from tests.service.machines import (
     Telling,
@@ -173,7 +173,7 @@ class TestReach:
         tell = Telling(closing())
         customers = [f"c{number:03}" for number in range(2 * REACH + 10)]
         tell(pool(), *(subscribed(customer) for customer in customers), closed())
-        passing = [booked(f"b{number}", "2020-04-01T08:00:00Z") for number in range(2 * REACH)]
+        passing = [booked(f"b{number}", "2020-03-15T08:00:00Z") for number in range(2 * REACH)]
         happened = tell(*passing)
         # a piece after the 64th and the 128th event
         at = [number for number, name in enumerate(names(happened)) if name == "*customers.reached"]
@@ -182,6 +182,17 @@ class TestReach:
         assert tell.memory.world.jobs[0].done == 2 * REACH
         assert reached(tell.work_off()) == customers[2 * REACH :]
         assert tell.memory.lists == {}
+
+    def test_customers_take_their_turn_as_the_streams_time_passes(self) -> None:
+        tell = Telling(closing())
+        customers = [f"c{number:04}" for number in range((TURNS + 2) * REACH)]
+        tell(pool(), *(subscribed(customer) for customer in customers), closed())
+        # 99 ms are too short for a piece, 100 ms are one, a day is as many as an event waits for
+        for at, pieces in (("15T08:00:00.099", 0), ("15T08:00:00.1", 1), ("16T08:00:00", TURNS)):
+            happened = tell(booked(f"b{at}", f"2020-03-{at}Z"))
+            assert names(happened) == ["*customers.reached"] * pieces + ["booking.made"]
+        assert reached(tell(booked("b", "2020-03-17T08:00:00Z"))) == customers[(TURNS + 1) * REACH :]
+        assert tell.memory.world.jobs == ()
 
     def test_a_cap_per_event_counts_over_the_pieces(self) -> None:
         scarce = draft(
@@ -204,7 +215,7 @@ class TestReach:
     def test_customers_are_decided_by_what_they_have_when_their_turn_comes(self) -> None:
         tell = Telling(closing())
         tell(pool(), subscribed("c1"), closed())
-        tell(subscribed("c1", key="new", at="2020-03-16T08:00:00Z"))
+        tell(subscribed("c1", key="new", at="2020-03-15T08:00:00Z"))
         (piece,) = tell.work_off()
         assert isinstance(piece, Happened)
         assert [one.entity.id for one in piece.decisions if one.entity] == ["new", "s-c1"]
