@@ -142,7 +142,14 @@ def minutes_between(first: datetime, second: datetime) -> int:
 
 def local_date(instant: datetime, zone: tzinfo) -> date:
     """The date on the calendar of ``zone`` at ``instant``."""
+    if instant.tzinfo is UTC:
+        return _date_in(zone, instant)
     return in_range(_aware(instant).astimezone(zone).date())
+
+
+@lru_cache(maxsize=64)  # many rules ask for the date of the same event
+def _date_in(zone: tzinfo, instant: datetime) -> date:
+    return in_range(instant.astimezone(zone).date())
 
 
 def local_midnight(day: date, zone: tzinfo) -> datetime:

@@ -19,27 +19,29 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 def earlier_facts(state: CustomerState, ref: Ref | None) -> dict[str, Value]:
     """What was granted, denied and offered before, for an entity (None: for the customer as such)."""
-    records = list(state.remedies)
-    own = [record for record in records if record.entity == ref]
-    granted = [record for record in own if not record.offered and record.kind != DENIED]
+    granted: list[RemedyRecord] = []
+    denied: set[str] = set()
+    newest: int | None = None
+    for record in state.remedies:
+        newest = record.time if newest is None or record.time > newest else newest
+        if record.entity == ref:
+            if record.kind == DENIED:
+                denied.add(record.policy)
+            elif not record.offered:
+                granted.append(record)
     facts: dict[str, Value] = {
-        "earlier.kinds": _texts({record.kind for record in granted}),
-        "earlier.policies": _texts({record.policy for record in granted}),
-        "earlier.denied_by": _texts({record.policy for record in own if record.kind == DENIED}),
+        "earlier.kinds": tuple(sorted({record.kind for record in granted})),
+        "earlier.policies": tuple(sorted({record.policy for record in granted})),
+        "earlier.denied_by": tuple(sorted(denied)),
         "earlier.frozen": _frozen(granted),
         "earlier.offered": bool(open_offers(state, ref)),
     }
     amount = _worth(granted)
     if amount is not None:
         facts["earlier.amount"] = amount
-    if records:
-        newest = max(record.time for record in records)
+    if newest is not None:
         facts["earlier.last_at"] = _EPOCH + timedelta(microseconds=newest)
     return facts
-
-
-def _texts(names: set[str]) -> tuple[str, ...]:
-    return tuple(sorted(names))
 
 
 def _frozen(granted: list[RemedyRecord]) -> bool:

@@ -7,6 +7,7 @@ part, so that only that is written. How events change holdings is domain.state's
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple, overload
 
 import orjson
@@ -236,6 +237,7 @@ def pack_entity(entity: Entity) -> bytes:
     return orjson.dumps({"v": values, "t": entity.times}, option=_OPTIONS)
 
 
+@lru_cache(maxsize=512)  # deciding asks for the same ones over and over; nobody changes what they hold
 def unpack_entity(raw: bytes) -> Entity:
     """The inverse of ``pack_entity``."""
     document: dict[str, Any] = orjson.loads(raw)
@@ -247,6 +249,7 @@ def pack_records(records: Sequence[RemedyRecord]) -> bytes:
     return orjson.dumps([_record_to_json(record) for record in records])
 
 
+@lru_cache(maxsize=256)  # 16 records each
 def unpack_records(raw: bytes) -> tuple[RemedyRecord, ...]:
     """The inverse of ``pack_records``."""
     return tuple(_record_from_json(record) for record in orjson.loads(raw))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from policyengine.domain.money import Money
@@ -33,8 +34,12 @@ _PLAIN = frozenset((str, int, bool))
 
 def instant_to_json(value: datetime) -> str:
     """RFC 3339 in UTC; microseconds only when there are any."""
-    text = value.isoformat() if value.tzinfo is UTC else value.astimezone(UTC).isoformat()
-    return text[:-6] + "Z"  # +00:00
+    return _in_utc(value if value.tzinfo is UTC else value.astimezone(UTC))
+
+
+@lru_cache(maxsize=64)  # an event's time is written with every rule that asks for it
+def _in_utc(value: datetime) -> str:
+    return value.isoformat()[:-6] + "Z"  # +00:00
 
 
 def to_json(value: Value) -> Json:

@@ -25,6 +25,7 @@ from policyengine.engine.words import messages
 OFFER_EXPIRED, REMEDY_ENDED, NOTICE_RELEASED = "offer.expired", "remedy.ended", "notice.released"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _DAY = timedelta(days=1)
+_LAST = {"voucher": "valid_until", "freeze": "until"}  # the kinds that end, and the field that says when
 
 
 def give_time(claims: Sequence[Claim], world: World, event: Event) -> None:
@@ -53,6 +54,8 @@ def spoken(
     ruleset: RuleSet, claims: Sequence[Claim], world: World, event: Event
 ) -> tuple[Mapping[str, str], tuple[Held, ...]]:
     """The messages that are told now, and those that wait until the staff know of their version."""
+    if all(claim.rule.policy.staff_first is None for claim in claims):
+        return messages(claims), ()
     waiting: dict[str, tuple[datetime, list[Claim]]] = {}
     told = []
     for claim in claims:
@@ -98,9 +101,10 @@ def timers(ruleset: RuleSet, decision: Decision, claims: Sequence[Claim]) -> tup
     made = list(_follow_ups(decision, claims))
     if decision.offers and OFFER_EXPIRED in known:
         made += _deadlines(ruleset, decision)
-    if decision.remedies and REMEDY_ENDED in known:
+    if REMEDY_ENDED in known and any(remedy.kind in _LAST for remedy in decision.remedies):
         made += _endings(ruleset, decision, claims)
-    made += _notices(decision)
+    if decision.held:
+        made += _notices(decision)
     return tuple(made)
 
 
@@ -174,7 +178,7 @@ def ending_ids(decision_id: str, settles: Sequence[Settled], remedies: Sequence[
 
 def ends_on(remedy: Remedy) -> date | None:
     """The last day of a voucher, the first day after a freeze; None for what does not end by itself."""
-    last = remedy.values.get({"voucher": "valid_until", "freeze": "until"}.get(remedy.kind, ""))
+    last = remedy.values.get(_LAST.get(remedy.kind, ""))
     return last if isinstance(last, date) else None
 
 

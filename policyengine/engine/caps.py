@@ -56,6 +56,7 @@ class CapLedger:
         self._ref = ref
         self._granted = granted
         self._time = to_micros(event.time)
+        self._before: dict[str, list[RemedyRecord]] | None = None  # by policy
         self._now: list[tuple[str, str, list[Money]]] = []
 
     def use(self, policy: str, rule: str, remedies: Sequence[Remedy]) -> None:
@@ -73,11 +74,8 @@ class CapLedger:
             return Room(text, count=(cap.count or 0) - self._granted_by(policy.id, rule) - len(now))
         records = [
             record
-            for record in self._state.remedies
-            if record.policy == policy.id
-            and record.kind != DENIED
-            and (rule is None or record.rule == rule)
-            and (cap.per == "customer" or record.entity == self._ref)
+            for record in self._records(policy.id)
+            if (rule is None or record.rule == rule) and (cap.per == "customer" or record.entity == self._ref)
         ]
         spans = [
             [record for record in records if start <= record.time < until]
@@ -88,6 +86,15 @@ class CapLedger:
             used = max(_grants(span, offered) for span in spans)
             return Room(text, count=cap.count - used - len(now))
         return _money_room(text, Money.literal(cap.amount or ""), spans, now)
+
+    def _records(self, policy: str) -> Sequence[RemedyRecord]:
+        """What a policy granted or offered before, read once however many caps ask."""
+        if self._before is None:
+            self._before = {}
+            for record in self._state.remedies:
+                if record.kind != DENIED:
+                    self._before.setdefault(record.policy, []).append(record)
+        return self._before.get(policy, ())
 
     def _granted_by(self, policy: str, rule: str | None) -> int:
         """How often others were granted it; a rule's name has no `/`, a policy's may."""

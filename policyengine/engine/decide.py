@@ -210,7 +210,9 @@ def _trace(clause: Compiled, values: Mapping[str, Value]) -> ClauseTrace:
     seen: dict[str, Json] = {}
     for name in clause.refs:
         value = values.get(name)
-        if value is not None:
+        if value.__class__ is str:  # the commonest, and this is a busy place
+            seen[name] = value
+        elif value is not None:
             seen[name] = str(value) if isinstance(value, Decimal) else to_json(value)
     return ClauseTrace(clause.text, judgement.result, seen, judgement.absent, judgement.detail)
 

@@ -5,7 +5,6 @@ Templates are engine.messages'; which messages wait until the staff know is engi
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
 
 from policyengine.domain.values import Value
@@ -31,16 +30,15 @@ def messages(claims: Iterable[Claim]) -> dict[str, str]:
 def message_fields(claim: Claim) -> dict[str, Value]:
     """The remedies' fields by `kind.field` and by `field`, each where only one remedy has it."""
     values: dict[str, Value] = {}
-    fields = [
-        (remedy.kind, name, value)
-        for remedy in claim.told or claim.remedies
-        for name, value in remedy.values.items()
-    ]
-    names = Counter(written for kind, name, _ in fields for written in (name, f"{kind}.{name}"))
-    for kind, name, value in fields:
-        for written in (name, f"{kind}.{name}"):
-            if names[written] == 1:
+    several: set[str] = set()
+    for remedy in claim.told or claim.remedies:
+        for name, value in remedy.values.items():
+            for written in (name, f"{remedy.kind}.{name}"):
+                if written in values:
+                    several.add(written)
                 values[written] = value
+    for written in several:
+        del values[written]
     for offer in claim.offers:
         if offer.deadline is not None:
             values["deadline"] = offer.deadline
