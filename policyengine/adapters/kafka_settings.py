@@ -152,6 +152,7 @@ class KafkaSettings(BaseSettings):
             "enable_auto_commit": False,
             "auto_offset_reset": "none",  # a place that is gone is an error, never skipped
             "allow_auto_create_topics": False,
+            "metadata_max_age_ms": 30_000,  # partitions that are added are soon noticed
             "max_poll_records": self.max_poll_records,
             "fetch_max_bytes": self.max_poll_bytes,
             "max_partition_fetch_bytes": min(1_048_576, self.max_poll_bytes),

@@ -92,15 +92,16 @@ class KafkaSource:
     def __init__(self, settings: KafkaSettings, assignments: Assignments) -> None:
         self._settings = settings
         self._assignments = assignments
-        with stream_errors("connecting"):
-            self._consumer: Any = KafkaConsumer(**settings.member())
-        self._listener = _Listener(self._consumer)
-        self._consumer.subscribe([settings.customer_topic], listener=self._listener)
         self._waiting: dict[TopicPartition, None] = {}  # assigned, place not known yet
         self._ours: dict[TopicPartition, Partition] = {}
         self._paused: set[Partition] = set()
         self._gone: set[Partition] = set()
         self._closed = False
+        with stream_errors("connecting"):
+            self._consumer: Any = KafkaConsumer(**settings.member())
+        self._listener = _Listener(self._consumer)
+        self._consumer.subscribe([settings.customer_topic], listener=self._listener)
+        self._look_for(settings.customer_topic)
 
     def __enter__(self) -> Self:
         return self
@@ -186,6 +187,21 @@ class KafkaSource:
 
     def _is_ours(self, partition: Partition) -> bool:
         return TopicPartition(*partition) in self._ours
+
+    def _look_for(self, topic: str) -> None:
+        """invariant: the topic is known before the group is joined: its leader would give out nothing."""
+        patience = self._settings.request_timeout / 1_000
+        known = False
+        try:
+            with stream_errors(f"looking for the topic {topic}"):
+                known = bool(
+                    bounded(patience, f"looking for {topic}", self._consumer.partitions_for_topic, topic)
+                )
+        finally:
+            if not known:
+                self.close(1)
+        if not known:
+            raise StreamError(f"there is no topic `{topic}`; make it, or name another")
 
     def _settle(self) -> None:
         """Tell the caller what has happened to partitions, in order."""

@@ -271,6 +271,11 @@ class TestWhenTheBrokerIsAway:
             own_broker.thaw()
         assert ledger.told == [("assigned", 0), ("revoked", 0)]
 
+    def test_a_topic_that_is_not_there_is_told(self, broker: Any) -> None:
+        with pytest.raises(StreamError, match="there is no topic `there-is-none`") as caught:
+            KafkaSource(setting(broker, "there-is-none"), Ledger())
+        assert caught.value.code == "PE720"
+
     def test_nobody_there_is_told(self) -> None:
         with pytest.raises(StreamError, match="does not answer while connecting") as caught:
             KafkaSource(settings_for("127.0.0.1:9", request_timeout=1_000), Ledger())
