@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
 import orjson
+import structlog
 
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Rejection
@@ -34,6 +35,7 @@ TURNS = 16  # pieces of jobs, at the most, that an event from outside waits for
 REACHED, TICKED = "customers.reached", "clock.ticked"
 BY_THE_STATE = "EV1"  # the codes of ``Refused`` begin so
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+log = structlog.get_logger()
 
 
 class Happened(NamedTuple):
@@ -154,12 +156,14 @@ class Machine:
     def due(self, until: int) -> tuple[Timer, Event] | None:
         """The first pending timer that is due by then, and its event.
 
-        One whose event the catalogue of a later policy set does not take any more is forgotten.
+        One whose event the catalogue of a later policy set does not take any more is forgotten, with a
+        word in the log.
         """
         while (timer := self.memory.next_timer(until)) is not None:
             event = self.internal(timer.document())
             if event is not None:
                 return timer, event
+            log.error("timer forgotten: its event is none any more", timer=timer.id, event_type=timer.event)
             self.memory.drop_timer(timer.customer, timer.id)
         return None
 
