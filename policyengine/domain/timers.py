@@ -12,6 +12,7 @@ from typing import NamedTuple
 from policyengine.domain.values import Json, instant_to_json
 
 INTERNAL_SOURCE = "urn:policyengine"  # events of this source come from the engine, never from outside
+LOST = "timer.lost"  # the event in place of one that the catalogue in force refuses
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

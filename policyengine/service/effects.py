@@ -25,7 +25,7 @@ from policyengine.domain.state import (
     evolve_recorded,
     to_micros,
 )
-from policyengine.domain.timers import INTERNAL_SOURCE, Timer
+from policyengine.domain.timers import INTERNAL_SOURCE, LOST, Timer
 from policyengine.domain.values import Value
 from policyengine.domain.world import Job, evolve_world, world_ref, world_timers
 from policyengine.engine.ruleset import PolicyVersion, RuleSet
@@ -77,7 +77,9 @@ class Effects:
 
     def fired(self, event: Event) -> None:
         """An event of the engine's own happens: its timer, if it came from one, is no longer pending."""
-        if event.source == INTERNAL_SOURCE:
+        if event.type == LOST:
+            self.memory.drop_timer(str(event.data.get("customer", "")), str(event.data["timer"]))
+        elif event.source == INTERNAL_SOURCE:
             customer = "" if self.is_of_world(event) else event.subject
             self.memory.drop_timer(customer, event.id)
 

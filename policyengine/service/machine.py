@@ -18,7 +18,7 @@ from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Rejection
 from policyengine.domain.offers import CHOSEN, admit_choice
 from policyengine.domain.state import CustomerState, to_micros
-from policyengine.domain.timers import Timer, internal_event
+from policyengine.domain.timers import LOST, Timer, internal_event
 from policyengine.domain.validation import Validator
 from policyengine.domain.values import Json
 from policyengine.domain.world import Job, admit_world
@@ -26,6 +26,7 @@ from policyengine.engine.decide import decide
 from policyengine.engine.reach import decide_reached, grants_of
 from policyengine.engine.ruleset import RuleSet
 from policyengine.errors import PolicyEngineError
+from policyengine.ledger.canonical import canonical
 from policyengine.service.effects import PACE, Effects
 from policyengine.service.memory import Memory
 from policyengine.service.supplements import late_supplements, supplements, version_of
@@ -156,15 +157,18 @@ class Machine:
     def due(self, until: int) -> tuple[Timer, Event] | None:
         """The first pending timer that is due by then, and its event.
 
-        One whose event the catalogue of a later policy set does not take any more is forgotten, with a
-        word in the log.
+        One whose event the catalogue of a later policy set refuses is lost: that is recorded in its place.
         """
         while (timer := self.memory.next_timer(until)) is not None:
-            event = self.internal(timer.document())
-            if event is not None:
-                return timer, event
-            log.error("timer forgotten: its event is none any more", timer=timer.id, event_type=timer.event)
-            self.memory.drop_timer(timer.customer, timer.id)
+            event = self._read(timer.document())
+            if isinstance(event, Rejection):
+                lost = self.internal(_lost(timer, event))
+                log.error("timer lost", timer=timer.id, event_type=timer.event, reason=event.reason)
+                if lost is None:  # under a policy set of a time before such events
+                    self.memory.drop_timer(timer.customer, timer.id)
+                    continue
+                event = lost
+            return timer, event
         return None
 
     def fire(self, timer: Timer, event: Event) -> Happened:
@@ -248,10 +252,13 @@ class Machine:
 
     def internal(self, document: Mapping[str, Json]) -> Event | None:
         """An event of the engine's own, read as one from outside is; None where its type is not known."""
+        event = self._read(document)
+        return None if isinstance(event, Rejection) else event
+
+    def _read(self, document: Mapping[str, Json]) -> Event | Rejection:
         if self._validator is None:
             self._validator = Validator(self.effects.catalogue)
-        event = self._validator.validate(orjson.dumps(document))
-        return None if isinstance(event, Rejection) else event
+        return self._validator.validate(orjson.dumps(document))
 
     def _reach(self, job: Job, customer: str, granted: Counter[str]) -> list[Decision]:
         """The decisions of a job for one customer, folded in."""
@@ -289,6 +296,21 @@ class Machine:
         if self._cause is None or self._cause[0] != job.number:
             self._cause = job.number, None if job.event is None else self.internal(job.event)
         return self._cause[1]
+
+
+def _lost(timer: Timer, refused: Rejection) -> dict[str, Json]:
+    """The event that tells of a timer that cannot fire, with all that it would have said."""
+    document = timer.document()
+    data: dict[str, Json] = {
+        "timer": timer.id,
+        "event_type": timer.event,
+        "code": refused.code,
+        "reason": refused.reason,
+        "document": canonical(document).decode(),
+    }
+    if timer.customer:
+        data["customer"] = timer.customer
+    return internal_event(timer.id, LOST, timer.at, "world", data)
 
 
 def _reached(job: Job, customers: int, now: int) -> dict[str, Json]:

@@ -336,11 +336,11 @@ class TestTime:
         assert tell.memory.world.now == micros("2020-03-05T06:00:00Z")
         assert tell.tick("2020-03-05T07:00:00Z") == []
 
-    def test_an_event_that_the_catalogue_no_longer_takes_does_not_happen(self) -> None:
+    def test_an_event_that_the_catalogue_no_longer_takes_does_not_happen_and_its_loss_is_told(self) -> None:
         tell = Telling(policy_set(LATER))
         stale = Timer(micros("2020-03-05T00:00:00Z"), "c1", "t", "booking.vanished", {"booking_id": "b1"})
         tell.memory.set_timer(stale)
-        assert names(tell(booked("b", "2020-06-01T00:00:00Z"))) == ["booking.made"]
+        assert names(tell(booked("b", "2020-06-01T00:00:00Z"))) == ["*timer.lost", "booking.made"]
         assert tell.memory.pending == {}
 
 

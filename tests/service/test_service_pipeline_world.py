@@ -14,16 +14,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from policyengine.domain.schema import read_catalogue
 from policyengine.domain.state import to_micros
 from policyengine.ledger.entries import Entry, Header, Kind
 from policyengine.service import pipeline as module
 from policyengine.service.door import Door
 from policyengine.service.pipeline import Pipeline
+from policyengine.service.policy_sets import prepare
 from policyengine.service.replay import replay
 from policyengine.service.verification import verify_ledger
 from tests.service import worlds
 from tests.service.runs import bodies, entries, feed, half, lines, opened, pipeline, records
-from tests.support import booked, cancelled, event, policy_set
+from tests.support import booked, cancelled, catalogue, draft, event, policy, policy_set, refund
 
 RAW = worlds.stream(3, 40, 330)
 SHORT = worlds.stream(5, 12, 130)
@@ -225,6 +227,35 @@ class TestWhatTheEngineDoes:
             writer.adopt(policy_set(worlds.WORD))
             feed(writer, lines(booked(), cancelled(), booked("b2", "2020-03-20T10:00:00Z")))
             assert types(bodies(store)) == {"offer.expired", "remedy.ended"}
+            assert list(replay(store, "0")) == []
+            assert verify_ledger(store, None).faults == []
+
+    def test_a_timer_whose_event_a_later_catalogue_refuses_is_recorded_with_all_it_would_have_said(
+        self, tmp_path: Path
+    ) -> None:
+        """Set for 1 April; the policy's days are those of UTC."""
+        after = [{"at": "2020-04-01", "event": "booking.completed"}]
+        text = draft("travel/half-back", refund("booking.paid", follow_up=after))
+        documents = {
+            name: one for name, one in catalogue().documents.items() if name != "events/booking.completed"
+        }
+        without = prepare(
+            [policy(draft("travel/half-back", refund("booking.paid")))], read_catalogue(documents)
+        )
+        with opened(tmp_path) as store:
+            writer = pipeline(store, policy_set(text))
+            raw = lines(booked(), cancelled())
+            feed(writer, raw)
+            writer.adopt(without)
+            feed(writer, raw + lines(booked("b2", "2020-04-02T10:00:00Z")))
+            (lost,) = [one.document()["event"] for one in entries(store, Kind.INTERNAL)]
+            assert (lost["type"], lost["time"]) == ("timer.lost", "2020-04-01T00:00:00Z")
+            assert lost["data"]["event_type"] == "booking.completed"
+            assert lost["data"]["code"] == "EV016"
+            assert lost["data"]["customer"] == "c1"
+            kept = orjson.loads(lost["data"]["document"])
+            assert (kept["subject"], kept["data"]) == ("c1", {"booking_id": "b1"})
+            assert next(iter(store.timers("0", None, 10)), None) is None
             assert list(replay(store, "0")) == []
             assert verify_ledger(store, None).faults == []
 
