@@ -49,7 +49,7 @@ bench-memory: $(READY)  ## a million events: does memory stay flat?
 lock: $(READY)   ## resolve the ranges of pyproject.toml: all of it, and what an image runs
 	$(BIN)/python -m pip install --quiet 'uv>=0.8,<1'
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --quiet --no-header --output-file requirements.lock
-	$(BIN)/uv pip compile pyproject.toml --extra kafka --extra metrics --extra postgres --constraint requirements.lock --universal --generate-hashes --quiet --no-header --output-file requirements-run.lock
+	$(BIN)/uv pip compile pyproject.toml --extra kafka --extra metrics --extra postgres --extra signing --constraint requirements.lock --universal --generate-hashes --quiet --no-header --output-file requirements-run.lock
 
 clean:           ## remove what make made
 	rm -rf $(VENV) build
