@@ -13,7 +13,20 @@ import typer
 
 from policyengine import __version__
 from policyengine.bootstrap import configure_logging, read_settings
-from policyengine.cli import affected, audit, conduct, demo, kafka, owner, simulate_stream, stream
+from policyengine.cli import (
+    affected,
+    audit,
+    cases,
+    catalog,
+    check,
+    conduct,
+    config,
+    demo,
+    kafka,
+    schema,
+    simulate_stream,
+    stream,
+)
 from policyengine.cli.output import FINDINGS, INTERRUPTED, USAGE, reader_is_gone
 from policyengine.errors import FindingsError, PolicyEngineError, UsageError
 
@@ -59,16 +72,16 @@ for command in (
     conduct.due,
     conduct.timeline,
     conduct.asked,
-    owner.check,
-    owner.test,
+    check.check,
+    cases.test,
     affected.affected,
-    owner.catalog,
-    owner.config,
+    catalog.catalog,
+    config.config,
     simulate_stream.simulate_stream,
     demo.demo,
 ):
     app.command()(command)
-app.add_typer(owner.schema, name="schema")
+app.add_typer(schema.schema, name="schema")
 
 
 def main() -> None:

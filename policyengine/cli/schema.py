@@ -1,0 +1,56 @@
+"""`schema`: the generated schemas, for editors and for whoever reads decisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import orjson
+import typer
+
+from policyengine.adapters.schemas import shipped_schemas
+from policyengine.authoring.schema_export import export, generated, stale
+from policyengine.bootstrap import catalogue_of
+from policyengine.cli.options import FormatOption
+from policyengine.cli.output import FINDINGS, Format, print_json, say
+from policyengine.service import asyncapi
+
+schema = typer.Typer(
+    no_args_is_help=True, help="JSON Schemas of policy files, decisions and entries; AsyncAPI of the topics."
+)
+
+
+@schema.command("export")
+def schema_export(
+    folder: Annotated[
+        Path | None, typer.Option("--out", help="Where to; by default the shipped folder.")
+    ] = None,
+    check_only: Annotated[
+        bool, typer.Option("--check", help="Write nothing; exit code 1 when a file is stale.")
+    ] = False,
+    form: FormatOption = Format.HUMAN,
+) -> None:
+    """Write the generated schemas, for editors and for whoever reads decisions."""
+    target, files = folder or shipped_schemas(), _generated()
+    paths = stale(target, files) if check_only else export(target, files)
+    if form is Format.JSON:
+        print_json({"stale" if check_only else "written": [str(path) for path in paths]})
+    elif check_only:
+        for path in paths:
+            say(f"stale: {path}; run `policyengine schema export`")
+        if not paths:
+            say("schemas are fresh")
+    else:
+        for path in paths:
+            say(f"written: {path}")
+    if check_only and paths:
+        raise typer.Exit(FINDINGS)
+
+
+def _generated() -> dict[str, bytes]:
+    """File name → content: the schemas of our own formats, and the topics that they go through."""
+    schemas = generated()
+    envelope, decision = (
+        orjson.loads(schemas[name]) for name in ("envelope.schema.json", "decision.schema.json")
+    )
+    return {**schemas, "asyncapi.json": asyncapi.rendered(catalogue_of([]), envelope, decision)}
