@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_left
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any
 
-from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.events import (
-    AliasEvent,
-    CollectionEndEvent,
-    CollectionStartEvent,
-    DocumentStartEvent,
-    Event,
-    MappingStartEvent,
-    ScalarEvent,
-)
 from ruamel.yaml.reader import ReaderError
 
+from policyengine.authoring.yaml_events import (
+    Alias,
+    CollectionEnd,
+    DocumentStart,
+    Event,
+    MappingStart,
+    OtherwiseError,
+    Scalar,
+    SequenceStart,
+    end_of,
+    quick_events,
+    start_of,
+    strict_events,
+)
 from policyengine.authoring.yaml_scalars import scalar_indices
 from policyengine.domain.money import MAX_EXACT
 from policyengine.errors import Finding
@@ -173,17 +177,17 @@ class _Builder:
     faults: list[_RefusedError] = field(default_factory=list)
 
     def feed(self, event: Event) -> None:
-        index = event.start_mark.index
-        if isinstance(event, AliasEvent) or getattr(event, "anchor", None) is not None:
+        index = start_of(event)
+        if isinstance(event, Alias) or getattr(event, "anchor", None) is not None:
             raise _RefusedError(
                 index, "PE005", "anchors (`&`) and aliases (`*`) are refused",
                 "write the value out, or put text that starts so in quotes",
             )  # fmt: skip
-        if isinstance(event, DocumentStartEvent):
+        if isinstance(event, DocumentStart):
             self._document(event, index)
-        elif isinstance(event, CollectionEndEvent):
+        elif isinstance(event, CollectionEnd):
             self.stack.pop()
-        elif isinstance(event, (ScalarEvent, CollectionStartEvent)):
+        elif isinstance(event, Scalar | MappingStart | SequenceStart):
             if getattr(event, "ctag", None) is not None:
                 raise _RefusedError(
                     index, "PE005", "tags (`!`) are refused",
@@ -191,14 +195,14 @@ class _Builder:
                 )  # fmt: skip
             self._node(event, index)
 
-    def _document(self, event: DocumentStartEvent, index: int) -> None:
+    def _document(self, event: DocumentStart, index: int) -> None:
         self.documents += 1
         if event.version is not None or event.tags:
             raise _RefusedError(index, "PE005", "directives (`%`) are refused", "remove the line")
         if self.documents > 1:
             raise _RefusedError(index, "PE005", "a second document", "one file holds one document")
 
-    def _node(self, event: ScalarEvent | CollectionStartEvent, index: int) -> None:
+    def _node(self, event: Scalar | MappingStart | SequenceStart, index: int) -> None:
         if len(self.places) >= MAX_VALUES:
             raise _RefusedError(index, "PE005", f"more than {MAX_VALUES} values", "split the file")
         if len(self.faults) >= MAX_FAULTS:
@@ -210,20 +214,20 @@ class _Builder:
             return
         path = self._path(top)
         key_index = top.key_index if top is not None and isinstance(top.container, dict) else None
-        if isinstance(event, ScalarEvent):
+        if isinstance(event, Scalar):
             style = event.style or ""
-            self.places[path] = Place(key_index, index, event.end_mark.index, style)
+            self.places[path] = Place(key_index, index, end_of(event), style)
             self._put(top, self._scalar(event.value, style, index))
             return
         if len(self.stack) >= MAX_DEPTH:
             raise _RefusedError(index, "PE005", f"nested deeper than {MAX_DEPTH} levels", "make it flatter")
-        self.places[path] = Place(key_index, index, event.end_mark.index, None)
-        container: Any = {} if isinstance(event, MappingStartEvent) else []
+        self.places[path] = Place(key_index, index, end_of(event), None)
+        container: Any = {} if isinstance(event, MappingStart) else []
         self._put(top, container)
         self.stack.append(_Open(container, path))
 
-    def _take_key(self, top: _Open, event: ScalarEvent | CollectionStartEvent, index: int) -> None:
-        if not isinstance(event, ScalarEvent):
+    def _take_key(self, top: _Open, event: Scalar | MappingStart | SequenceStart, index: int) -> None:
+        if not isinstance(event, Scalar):
             raise _RefusedError(
                 index, "PE005", "a list or mapping cannot be a key", "write a word before `:`"
             )
@@ -316,8 +320,7 @@ def read_yaml(raw: bytes, file: str) -> tuple[Document | None, list[Finding]]:
     except _RefusedError as fault:
         return None, [Finding(file, fault.index, min(fault.index, 1), fault.code, fault.message, fault.hint)]
     breaks = tuple(match.start() for match in re.finditer("\n", text))
-    builder = _Builder()
-    fatal = _parse(text, builder)
+    builder, fatal = _parse(text)
     document = Document(file, text, builder.data, builder.places, breaks)
     faults = [*builder.faults, fatal] if fatal is not None else builder.faults
     findings = [
@@ -348,20 +351,32 @@ def _decode(raw: bytes) -> str:
     return text
 
 
-def _parse(text: str, builder: _Builder) -> _RefusedError | None:
-    parser = YAML(typ="safe", pure=True)
+def _parse(text: str) -> tuple[_Builder, _RefusedError | None]:
+    builder = _Builder()
     try:
-        for event in parser.parse(text):
+        return builder, _build(quick_events(text), builder)
+    except OtherwiseError:
+        builder = _Builder()
+    try:
+        return builder, _build(strict_events(text), builder)
+    except MarkedYAMLError as error:
+        return builder, _explain(error, len(text.rstrip()))
+    except ReaderError as error:
+        return builder, _RefusedError(
+            error.position, "PE005", "a character that text cannot hold", "remove it"
+        )
+    except (YAMLError, ValueError, IndexError, AssertionError, TypeError, AttributeError) as error:
+        # ruamel's scanner has corners that end in bare errors; they are faults of the file all the same
+        fatal = _RefusedError(0, "PE001", f"not YAML: {error}", "check quotes, brackets and indentation")
+        return builder, fatal
+
+
+def _build(events: Iterable[Event], builder: _Builder) -> _RefusedError | None:
+    try:
+        for event in events:
             builder.feed(event)
     except _RefusedError as refused:
         return refused
-    except MarkedYAMLError as error:
-        return _explain(error, len(text.rstrip()))
-    except ReaderError as error:
-        return _RefusedError(error.position, "PE005", "a character that text cannot hold", "remove it")
-    except (YAMLError, ValueError, IndexError, AssertionError, TypeError, AttributeError) as error:
-        # ruamel's scanner has corners that end in bare errors; they are faults of the file all the same
-        return _RefusedError(0, "PE001", f"not YAML: {error}", "check quotes, brackets and indentation")
     return None
 
 
