@@ -106,12 +106,28 @@ class _Plan:
     schema: Draft202012Validator | None
 
 
+class _Plans(dict[str, _Plan]):
+    """Plans by event type, each made when an event of its type first comes; Refusal for none such."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        super().__init__()
+        self._catalogue = catalogue
+
+    def __missing__(self, name: str) -> _Plan:
+        kind = self._catalogue.events.get(name)
+        if kind is None:
+            hint = did_you_mean(name, self._catalogue.events) or "see the catalogue for the types there are"
+            raise Refusal("EV016", f"unknown event type `{shorten(name)}`; {hint}")
+        self[name] = plan = _plan(kind, self._catalogue)
+        return plan
+
+
 class Validator:
     """Checks events against a catalogue. Holds nothing of the events it has seen."""
 
     def __init__(self, catalogue: Catalogue, *, max_bytes: int = 1_048_576) -> None:
         self._max_bytes = max_bytes
-        self._plans = {name: _plan(kind, catalogue) for name, kind in catalogue.events.items()}
+        self._plans = _Plans(catalogue)
 
     def validate(self, raw: bytes) -> Event | Rejection:
         """The event in ``raw``, or why there is none; ``raw`` is kept whole in a rejection."""
@@ -148,10 +164,7 @@ class Validator:
         key = _attribute(document, "id")
         source = _attribute(document, "source")
         name = _attribute(document, "type")
-        plan = self._plans.get(name)
-        if plan is None:
-            hint = did_you_mean(name, self._plans) or "see the catalogue for the types there are"
-            raise Refusal("EV016", f"unknown event type `{shorten(name)}`; {hint}")
+        plan = self._plans[name]
         subject = _attribute(document, "subject")
         time = _time(document)
         data = document.get("data")
