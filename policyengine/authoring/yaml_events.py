@@ -29,7 +29,7 @@ def quick_events(text: str) -> Iterator[Event]:
     """The events as libyaml has them, some fifteen times as fast; OtherwiseError where these may differ.
 
     They differ at faults, tabs, anchors, tags and directives, where a value is missing, and at comments
-    that touch the sign of a block of text, and at blocks that begin with an empty line.
+    that touch the sign of a block of text, and at blocks that begin with an empty line or a comment.
     """
     loader = getattr(yaml, "CSafeLoader", None)  # not there where it was built without libyaml
     if loader is None or "\t" in text:
@@ -64,8 +64,8 @@ def _check_same(event: yaml.Event, text: str) -> None:
         if event.style in _BLOCK:
             start = start_of(event)
             line_end = text.find("\n", start)
-            blank = not text[line_end + 1 : text.find("\n", line_end + 1)].strip()
-            differs = line_end < 0 or "#" in text[start:line_end] or blank
+            first = text[line_end + 1 : text.find("\n", line_end + 1)].strip()
+            differs = line_end < 0 or "#" in text[start:line_end] or first[:1] in ("", "#")
         else:
             differs = not event.value and not event.style
     else:
