@@ -9,6 +9,7 @@ import orjson
 import typer
 
 from policyengine.adapters.schemas import shipped_schemas
+from policyengine.authoring.policy_reference import reference
 from policyengine.authoring.schema_export import export, generated, stale
 from policyengine.bootstrap import catalogue_of
 from policyengine.cli.options import FormatOption
@@ -54,3 +55,13 @@ def _generated() -> dict[str, bytes]:
         orjson.loads(schemas[name]) for name in ("envelope.schema.json", "decision.schema.json")
     )
     return {**schemas, "asyncapi.json": asyncapi.rendered(catalogue_of([]), envelope, decision)}
+
+
+@schema.command("reference")
+def schema_reference(form: FormatOption = Format.HUMAN) -> None:
+    """Print the page of all that a policy file may hold, in Markdown."""
+    page = reference()
+    if form is Format.JSON:
+        print_json({"reference": page})
+    else:
+        say(page.rstrip("\n"))
