@@ -1,4 +1,4 @@
-"""Pages that are walked through: their files are written and their commands run, as a reader would.
+r"""Pages that are walked through: their files are written and their commands run, as a reader would.
 
 A fence ``yaml title=rules/x.v1.yaml`` is a file (whole, whatever was there before). A fence ``console``
 holds commands after ``$ `` (going on after a line that ends in ``\\``) and what they print, where a line
