@@ -23,7 +23,7 @@ from policyengine.service.stream import generate
 from policyengine.service.verification import verify_ledger
 from tests.service import worlds
 
-EARLY = 3
+EARLY = 2
 ENVIRONMENT = {**os.environ, "POLICYENGINE_LOG_LEVEL": "error"}
 
 
@@ -61,13 +61,13 @@ def story(request: pytest.FixtureRequest, tmp_path: Path) -> Story:
     events = tmp_path / "events.jsonl"
     if request.param == "customers":
         events.write_bytes(b"".join(line + b"\n" for line in generate(7, 200, 5_000)))
-        return Story(shipped_rules() / "travel", events, 12, 25, frozenset())
+        return Story(shipped_rules() / "travel", events, 8, 25, frozenset())
     events.write_bytes(worlds.stream(11, 150, 900))
     rules = tmp_path / "rules"
     rules.mkdir()
     for name, text in worlds.texts().items():
         (rules / name).write_text(text, encoding="utf-8")
-    return Story(rules, events, 8, 10, frozenset(worlds.INTERNAL))
+    return Story(rules, events, 6, 10, frozenset(worlds.INTERNAL))
 
 
 def size(folder: Path) -> int:
