@@ -27,8 +27,8 @@ from policyengine.authoring.check import check_folder
 from policyengine.domain.catalogue import Catalogue
 from policyengine.errors import UsageError
 from policyengine.ledger.entries import Place
+from policyengine.service.case_engine import CaseEngine
 from policyengine.service.door import Door
-from policyengine.service.dry_run import CaseEngine
 from policyengine.service.health import Health
 from policyengine.service.metrics import Meters
 from policyengine.service.newest import Newest
