@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
@@ -10,28 +11,50 @@ from policyengine.authoring.case_expect import Expectation
 from policyengine.domain.decision import Decision, Denied, Offered, Outcome, Remedy, RuleTrace, Verdict
 from policyengine.domain.events import Rejection
 from policyengine.domain.money import Money
-from policyengine.domain.values import instant_to_json
+from policyengine.domain.values import Json, instant_to_json
 from policyengine.errors import MoneyError
 
 _ORDER = (Outcome.GRANTED, Outcome.OFFERED, Outcome.DENIED, Outcome.NONE)
 
 
-def differences(expectation: Expectation, result: list[Decision] | Rejection) -> list[str]:
-    """Lines such as ``expected outcome granted, got none``; empty where all is as expected."""
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One thing that is not as expected. ``expected`` is empty where something came unasked.
+
+    ``rules``: the rules that it is about, as far as it names any.
+    """
+
+    what: str
+    expected: str
+    got: str
+    rules: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if not self.expected:
+            return f"got {self.what} {self.got}, which is not expected"
+        return f"expected {self.what} {self.expected}, got {self.got}"
+
+    def to_json(self) -> dict[str, Json]:
+        """As data."""
+        return {"what": self.what, "expected": self.expected, "got": self.got, "text": str(self)}
+
+
+def differences(expectation: Expectation, result: list[Decision] | Rejection) -> list[Difference]:
+    """What differs, such as ``expected outcome granted, got none``; empty where all is as expected."""
     rejected = expectation.wanted.get("rejected")
     if isinstance(result, Rejection):
         if rejected == result.code:
             return []
-        return [f"the event was rejected: {result.code} {result.reason}"]
+        return [Difference("rejection", str(rejected or "none"), f"{result.code} {result.reason}")]
     if rejected is not None:
-        return [f"expected rejection {rejected}, but the event was accepted"]
+        return [Difference("rejection", str(rejected), "none: the event was accepted")]
     decisions = [decision for decision in result if _is_about(decision, expectation)]
     if not decisions and (expectation.entity is not None or expectation.customer is not None):
         return [_nobody(expectation, result)]
     return list(_compare(expectation.wanted, decisions))
 
 
-def _nobody(expectation: Expectation, result: Sequence[Decision]) -> str:
+def _nobody(expectation: Expectation, result: Sequence[Decision]) -> Difference:
     """That nothing was decided about what a case names, and about what it was."""
     named = [" ".join(expectation.entity)] if expectation.entity is not None else []
     if expectation.customer is None:
@@ -42,7 +65,7 @@ def _nobody(expectation: Expectation, result: Sequence[Decision]) -> str:
             f"{'' if each.entity is None else f'{each.entity.type} {each.entity.id} of '}{each.customer}"
             for each in result
         )
-    return f"expected a decision about {' of '.join(named)}, got {got or 'none about an entity'}"
+    return Difference("a decision about", " of ".join(named), got or "none about an entity")
 
 
 def relevant(expectation: Expectation, result: list[Decision]) -> list[Decision]:
@@ -56,7 +79,7 @@ def _is_about(decision: Decision, expectation: Expectation) -> bool:
     return expectation.entity is None or decision.entity == expectation.entity
 
 
-def _compare(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterator[str]:
+def _compare(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterator[Difference]:
     remedies = [remedy for decision in decisions for remedy in decision.remedies]
     offers = [offer for decision in decisions for offer in decision.offers]
     traces = [rule for decision in decisions for rule in decision.trace]
@@ -64,7 +87,7 @@ def _compare(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterat
         outcomes = {decision.outcome for decision in decisions}
         got = next((outcome for outcome in _ORDER if outcome in outcomes), Outcome.NONE).value
         if got != wanted["outcome"]:
-            yield f"expected outcome {wanted['outcome']}, got {got}"
+            yield Difference("outcome", str(wanted["outcome"]), got)
     if "remedies" in wanted:
         yield from _match("remedy", wanted["remedies"], remedies, _remedy_differs, show_remedy)
     if "shadow" in wanted:
@@ -75,37 +98,38 @@ def _compare(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterat
     if "denials" in wanted:
         denials = [denial for decision in decisions for denial in decision.denials]
         yield from _match("denial", wanted["denials"], denials, _denial_differs, _show_denial)
-    choices = [choice for offer in offers for choice in offer.choices]
-    kinds = {remedy.kind for remedy in (*remedies, *(each for choice in choices for each in choice.remedies))}
+    given = [*remedies, *(each for offer in offers for choice in offer.choices for each in choice.remedies)]
     for kind in wanted.get("not", []):
-        if kind in kinds:
-            yield f"expected no {kind}, got one"
+        found = [remedy for remedy in given if remedy.kind == kind]
+        if found:
+            yield Difference(kind, "none", show_remedy(found[0]), (found[0].rule,))
     yield from _compare_trace(wanted, traces)
     if "messages" in wanted:
         yield from _compare_messages(wanted["messages"], decisions)
 
 
-def _compare_trace(wanted: Mapping[str, Any], traces: Sequence[RuleTrace]) -> Iterator[str]:
+def _compare_trace(wanted: Mapping[str, Any], traces: Sequence[RuleTrace]) -> Iterator[Difference]:
     if "rules" in wanted:
         applied = {trace.rule for trace in traces if trace.verdict is Verdict.APPLIED}
         expected = set(map(str, wanted["rules"]))
         if applied != expected:
-            yield f"expected rules {_listed(expected)} to apply, got {_listed(applied)}"
+            about = tuple(sorted(applied ^ expected))
+            yield Difference("the rules that apply", _listed(expected), _listed(applied), about)
     for rule, verdict in wanted.get("lost", {}).items():
         got = {trace.verdict.value for trace in traces if trace.rule == rule}
         if verdict not in got:
-            yield f"expected rule {rule} to lose by {verdict}, got {_listed(got)}"
+            yield Difference(f"rule {rule} to lose by", verdict, _listed(got), (rule,))
     for rule, names in wanted.get("unknown", {}).items():
         clauses = [clause for trace in traces if trace.rule == rule for clause in trace.clauses]
         absent = {name for clause in clauses for name in clause.absent}
         for name in [names] if isinstance(names, str) else names:
             if name not in absent:
-                yield f"expected rule {rule} to lack {name}, got {_listed(absent)}"
+                yield Difference(f"rule {rule} to lack", str(name), _listed(absent), (rule,))
     for rule, text in wanted.get("errors", {}).items():
         found = [trace for trace in traces if trace.rule == rule and trace.verdict is Verdict.ERROR]
         words = [word for trace in found for word in _words(trace)]
         if not any(str(text) in word for word in words):
-            yield f"expected rule {rule} to end in an error with `{text}`, got {_listed(words)}"
+            yield Difference(f"rule {rule} to end in an error with", f"`{text}`", _listed(words), (rule,))
 
 
 def _words(trace: RuleTrace) -> Iterator[str]:
@@ -114,15 +138,15 @@ def _words(trace: RuleTrace) -> Iterator[str]:
         yield clause.detail
 
 
-def _compare_messages(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterator[str]:
+def _compare_messages(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterator[Difference]:
     if not wanted:
         said = [text for decision in decisions for text in decision.messages.values()]
         if said:
-            yield f"expected no message, got {_listed(map(repr, said))}"
+            yield Difference("message", "none", _listed(map(repr, said)))
     for language, text in wanted.items():
         got = [decision.messages[language] for decision in decisions if language in decision.messages]
         if text not in got:
-            yield f"expected message ({language}) {text!r}, got {_listed(map(repr, got))}"
+            yield Difference(f"message ({language})", repr(text), _listed(map(repr, got)))
 
 
 def _listed(words: Iterable[str]) -> str:
@@ -133,9 +157,9 @@ def _match(
     what: str,
     wanted: Sequence[Any],
     got: Sequence[Any],
-    differs: Callable[[Any, Any], str],
+    differ: Callable[[str, Any, Any], list[Difference]],
     show: Callable[[Any], str],
-) -> Iterator[str]:
+) -> Iterator[Difference]:
     """Pair each expected thing with another that came; what names most is paired first.
 
     invariant: the numbers are equal, so nothing comes unnoticed.
@@ -143,7 +167,7 @@ def _match(
     left = list(got)
     unmatched = []
     for item in sorted(wanted, key=lambda item: -len(str(item))):
-        found = next((each for each in left if not differs(item, each)), None)
+        found = next((each for each in left if not differ(what, item, each)), None)
         if found is None:
             unmatched.append(item)
         else:
@@ -151,12 +175,13 @@ def _match(
     for item in unmatched:
         near = next((each for each in left if _same_kind(item, each)), None)
         if near is None:
-            yield f"expected {what} {_show(item)}, got none such"
+            rules = (str(item["rule"]),) if isinstance(item, dict) and "rule" in item else ()
+            yield Difference(what, _show(item), "none such", rules)
         else:
             left.remove(near)
-            yield f"expected {what} {_show(item)}, got {show(near)}: {differs(item, near)}"
+            yield from differ(what, item, near)
     for each in left:
-        yield f"got {what} {show(each)}, which is not expected"
+        yield Difference(what, "", show(each), (each.rule,))
 
 
 def _same_kind(item: Any, each: Any) -> bool:
@@ -208,17 +233,20 @@ def show_remedy(remedy: Remedy) -> str:
     return _show(fields)
 
 
-def _fields_differ(wanted: Mapping[str, Any], got: Mapping[str, Any]) -> str:
-    wrong = [
-        f"{name} is {_show(got[name]) if name in got else 'absent'}"
+def _fields_differ(
+    what: str, wanted: Mapping[str, Any], got: Mapping[str, Any], rule: str
+) -> list[Difference]:
+    about = tuple(dict.fromkeys([*([str(wanted["rule"])] if "rule" in wanted else []), rule]))
+    return [
+        Difference(f"{what} {name}", _show(value), _show(got[name]) if name in got else "absent", about)
         for name, value in wanted.items()
         if name not in got or not _equal(value, got[name])
     ]
-    return ", ".join(wrong)
 
 
-def _remedy_differs(wanted: Mapping[str, Any], remedy: Remedy) -> str:
-    return _fields_differ(wanted, remedy_fields(remedy))
+def _remedy_differs(what: str, wanted: Mapping[str, Any], remedy: Remedy) -> list[Difference]:
+    named = what.replace("remedy", remedy.kind)
+    return _fields_differ(named, wanted, remedy_fields(remedy), remedy.rule)
 
 
 def _offer_fields(offer: Offered) -> dict[str, Any]:
@@ -226,22 +254,23 @@ def _offer_fields(offer: Offered) -> dict[str, Any]:
     return {name: getattr(offer, name) for name in names}
 
 
-def _offer_differs(wanted: Mapping[str, Any], offer: Offered) -> str:
+def _offer_differs(what: str, wanted: Mapping[str, Any], offer: Offered) -> list[Difference]:
     plain = {name: value for name, value in wanted.items() if name != "alternatives"}
-    wrong = [_fields_differ(plain, _offer_fields(offer))]
+    wrong = _fields_differ(what, plain, _offer_fields(offer), offer.rule)
     if "alternatives" in wanted:
         alternatives = [{"id": item} if isinstance(item, str) else item for item in wanted["alternatives"]]
         ids = [choice.id for choice in offer.choices]
-        if sorted(str(item.get("id")) for item in alternatives) != sorted(ids):
-            wrong.append(f"alternatives are {', '.join(ids)}")
+        named = [str(item.get("id")) for item in alternatives]
+        if sorted(named) != sorted(ids):
+            wrong.append(Difference(f"{what} alternatives", ", ".join(named), ", ".join(ids), (offer.rule,)))
         for item in alternatives:
             remedies = [
                 each for choice in offer.choices if choice.id == item.get("id") for each in choice.remedies
             ]
             if "remedies" in item:
-                found = _match("remedy", item["remedies"], remedies, _remedy_differs, show_remedy)
-                wrong.extend(f"alternative {item.get('id')}: {text}" for text in found)
-    return "; ".join(text for text in wrong if text)
+                name = f"alternative {item.get('id')}: remedy"
+                wrong.extend(_match(name, item["remedies"], remedies, _remedy_differs, show_remedy))
+    return wrong
 
 
 def _show_offer(offer: Offered) -> str:
@@ -249,9 +278,9 @@ def _show_offer(offer: Offered) -> str:
     return _show({**_offer_fields(offer), "alternatives": choices})
 
 
-def _denial_differs(wanted: Any, denial: Denied) -> str:
+def _denial_differs(what: str, wanted: Any, denial: Denied) -> list[Difference]:
     fields = {name: getattr(denial, name) for name in ("policy", "version", "rule", "reason")}
-    return _fields_differ({"rule": wanted} if isinstance(wanted, str) else wanted, fields)
+    return _fields_differ(what, {"rule": wanted} if isinstance(wanted, str) else wanted, fields, denial.rule)
 
 
 def _show_denial(denial: Denied) -> str:

@@ -24,6 +24,7 @@ from policyengine.engine.follow_ups import compile_follow_ups
 from policyengine.engine.match import Index, IndexedRule
 from policyengine.engine.messages import Template, parse_template
 from policyengine.engine.ruleset import (
+    Candidates,
     CompiledAlternative,
     CompiledFollowUp,
     CompiledOffer,
@@ -51,7 +52,7 @@ def compile_policies(policies: Sequence[Policy], catalogue: Catalogue, digest: s
     versions: list[tuple[int, PolicyVersion]] = []
     rules: list[CompiledRule] = []
     for at in order:
-        compiler = _PolicyCompiler(policies[at], at, catalogue, report)
+        compiler = PolicyCompiler(policies[at], at, catalogue, report)
         version = compiler.version()
         if version.window.anchor == policies[at].effective.by:
             versions.append((at, version))
@@ -63,12 +64,14 @@ def compile_policies(policies: Sequence[Policy], catalogue: Catalogue, digest: s
     _check_groups(policies, report)
     if report.faults:
         raise CompileError(report.faults)
-    return _rule_set(tuple(rules), catalogue, digest)
-
-
-def _rule_set(rules: tuple[CompiledRule, ...], catalogue: Catalogue, digest: str) -> RuleSet:
-    """The rules with their index, and what is known by event type before any event arrives."""
     index = Index([IndexedRule(rule.number, rule.event_types, rule.entity, rule.conjuncts) for rule in rules])
+    return rule_set(tuple(rules), catalogue, digest, index)
+
+
+def rule_set(
+    rules: tuple[CompiledRule, ...], catalogue: Catalogue, digest: str, index: Candidates
+) -> RuleSet:
+    """The rules with their index, and what is known by event type before any event arrives."""
     covering = covering_types(catalogue)
     decided: dict[str, set[str]] = {}
     reached: dict[str, set[str]] = {}
@@ -124,7 +127,7 @@ def _check_groups(policies: Sequence[Policy], report: Report) -> None:
 
 
 @dataclass(slots=True)
-class _PolicyCompiler:
+class PolicyCompiler:
     """Compiles one file; notes what is wrong and goes on."""
 
     policy: Policy

@@ -198,7 +198,6 @@ def _not_named(
     rule: CompiledRule, facts: Facts, event: Event, ref: Ref | None, *, own: Ref | None
 ) -> RuleTrace:
     """The first reason, where several crises or restrictions hold under the first of them."""
-    policy = rule.policy
     if event.type not in rule.event_types:
         return _trace(rule, Verdict.EVENT, f"it is about {' and '.join(rule.event_types)}")
     if rule.entity is not None and (ref is None or ref.type != rule.entity):
@@ -206,6 +205,12 @@ def _not_named(
     if rule.entity is None and ref != own:
         whom = "the customer as such" if own is None else "the event's own entity"
         return _trace(rule, Verdict.EVENT, f"it is decided for {whom}")
+    return unmatched(rule, facts)
+
+
+def unmatched(rule: CompiledRule, facts: Facts) -> RuleTrace:
+    """What becomes of a rule on its own event and entity: outside its window, or as its conditions say."""
+    policy = rule.policy
     anchor = facts.get(policy.window.anchor)
     if not isinstance(anchor, (date, datetime)):
         return _trace(rule, Verdict.WINDOW, f"its anchor {policy.window.anchor} is absent")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo
 
 from policyengine.domain.calendar import local_date
@@ -19,8 +19,7 @@ from policyengine.domain.policy import Basis, Cap, Exclusive
 from policyengine.domain.values import Value
 from policyengine.engine.conjuncts import Conjunct
 from policyengine.engine.expressions import Compiled
-from policyengine.engine.facts import FactBuilder
-from policyengine.engine.match import Index
+from policyengine.engine.facts import FactBuilder, Facts
 from policyengine.engine.messages import Template
 from policyengine.engine.tables import CompiledTable
 
@@ -167,6 +166,16 @@ class CompiledRule:
         return (-self.priority, self.policy.id, self.id)
 
 
+class Candidates(Protocol):
+    """Names the rules to decide on: engine.match's index, or one that looks at every rule."""
+
+    def candidates(self, event_type: str, entity: str | None, facts: Facts) -> list[int]:
+        """Numbers of the rules to decide on, ascending, each once; never without one that applies."""
+
+    def close(self) -> None:
+        """Give back what it holds."""
+
+
 @dataclass(frozen=True, slots=True)
 class RuleSet:
     """A policy set ready to decide with; ``digest`` names it in every decision.
@@ -182,7 +191,7 @@ class RuleSet:
     digest: str
     catalogue: Catalogue
     rules: tuple[CompiledRule, ...]
-    index: Index
+    index: Candidates
     facts: FactBuilder
     decided_types: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     read_types: Mapping[str, frozenset[str]] = field(default_factory=dict)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event, Rejection
-from policyengine.domain.policy import Policy
 from policyengine.domain.state import to_micros
 from policyengine.domain.validation import Validator
-from policyengine.domain.values import Value
 from policyengine.domain.world import World
+from policyengine.engine.ruleset import RuleSet
 from policyengine.engine.supplement import retroactive_versions
 from policyengine.ledger.entries import content_digest, event_key
 from policyengine.service.door import Door, conflict, impostor
 from policyengine.service.in_memory import InMemory
 from policyengine.service.machine import TICKED, Happened, Machine, Refused
-from policyengine.service.policy_sets import PolicySet, prepare
+from policyengine.service.policy_sets import PolicySet
 
 _OPEN = Door()
 
@@ -40,13 +38,13 @@ class Rehearsal:
     """A machine over an empty memory, fed line by line. ``clock``: a line `clock.ticked` lets time pass."""
 
     def __init__(
-        self, policy_set: PolicySet, world: World | None = None, *, clock: bool = False, door: Door = _OPEN
+        self, ruleset: RuleSet, world: World | None = None, *, clock: bool = False, door: Door = _OPEN
     ) -> None:
-        self.memory = InMemory(world, remember=bool(retroactive_versions(policy_set.ruleset)))
-        self.machine = Machine(policy_set.ruleset, self.memory)
-        self.machine.adopt(policy_set.ruleset)
-        self._catalogue = policy_set.catalogue
-        self._validator = Validator(policy_set.catalogue)
+        self.memory = InMemory(world, remember=bool(retroactive_versions(ruleset)))
+        self.machine = Machine(ruleset, self.memory)
+        self.machine.adopt(ruleset)
+        self._catalogue = ruleset.catalogue
+        self._validator = Validator(ruleset.catalogue)
         self._seen: dict[bytes, bytes] = {}
         self._clock = clock
         self._door = door
@@ -105,24 +103,6 @@ def dry_run(
     door: Door = _OPEN,
 ) -> Iterator[Answer]:
     """What comes of each line; a duplicate decides nothing, nor does what the door does not let in."""
-    rehearsal = Rehearsal(policy_set, world, clock=clock, door=door)
+    rehearsal = Rehearsal(policy_set.ruleset, world, clock=clock, door=door)
     for line in lines:
         yield rehearsal.line(line)
-
-
-class CaseEngine:
-    """Runs the cases of policy files; a policy set is compiled once."""
-
-    def __init__(self, catalogue: Catalogue) -> None:
-        self._catalogue = catalogue
-        self._prepared: dict[tuple[tuple[str, int], ...], PolicySet] = {}
-
-    def run(
-        self, policies: Sequence[Policy], world: Mapping[str, Value], events: Sequence[bytes]
-    ) -> list[list[Decision] | Rejection]:
-        """What the policies decide on the events, in order; CompileError as in `check`."""
-        key = tuple(sorted((policy.policy, policy.version) for policy in policies))
-        if key not in self._prepared:
-            self._prepared[key] = prepare(policies, self._catalogue)
-        answers = dry_run(self._prepared[key], events, World(given=world), clock=True)
-        return [answer.decisions if answer.rejection is None else answer.rejection for answer in answers]

@@ -9,7 +9,8 @@ import pytest
 
 from policyengine.adapters.schemas import load_catalogue, shipped_schemas
 from policyengine.authoring.case_expect import EXPECTATIONS
-from policyengine.authoring.cases import run_cases
+from policyengine.authoring.case_plan import plans
+from policyengine.authoring.cases import run_plans
 from policyengine.authoring.check import check_folder
 from policyengine.domain.policy import (
     Alternative,
@@ -28,7 +29,7 @@ from policyengine.domain.policy import (
     Table,
 )
 from policyengine.domain.remedies import REMEDY_KINDS
-from policyengine.service.dry_run import CaseEngine
+from policyengine.service.case_engine import CaseEngine
 from policyengine.service.policy_sets import prepare
 
 TEXT = (Path(__file__).parents[2] / "docs" / "policy-language.md").read_text(encoding="utf-8")
@@ -49,7 +50,7 @@ def test_every_example_loads_compiles_and_its_cases_pass(tmp_path: Path) -> None
     write_examples(tmp_path)
     catalogue = load_catalogue([shipped_schemas()])
     check_folder(tmp_path, catalogue, prepare)
-    report = run_cases(tmp_path, catalogue, CaseEngine(catalogue))
+    report = run_plans(plans([tmp_path], catalogue), CaseEngine(catalogue), whole=False)
     assert report.ok, "\n".join(report.lines())
     # keeps points, three examples of the bonus, silver
     assert report.passed == 1 + 3 + 1

@@ -20,7 +20,8 @@ from policyengine.domain.events import Rejection
 from policyengine.domain.policy import Policy
 from policyengine.domain.remedies import REMEDY_KINDS
 from policyengine.domain.values import Value
-from policyengine.service.dry_run import CaseEngine
+from policyengine.engine.watch import CaseWatcher
+from policyengine.service.case_engine import CaseEngine
 
 ROOT = Path(__file__).resolve().parents[2]
 RULES = ROOT / "rules"
@@ -43,9 +44,13 @@ class _Watching:
         self.kinds: set[str] = set()
 
     def run(
-        self, policies: Sequence[Policy], world: Mapping[str, Value], events: Sequence[bytes]
+        self,
+        policies: Sequence[Policy],
+        world: Mapping[str, Value],
+        events: Sequence[bytes],
+        watcher: CaseWatcher | None = None,
     ) -> list[list[Decision] | Rejection]:
-        results = self.engine.run(policies, world, events)
+        results = self.engine.run(policies, world, events, watcher)
         for decision in (each for result in results if isinstance(result, list) for each in result):
             for trace in decision.trace:
                 if trace.verdict is Verdict.APPLIED:

@@ -1,0 +1,205 @@
+"""Which cases are to be run, and which policies are in force in each: folders and files → a plan.
+
+Reading a file of cases is authoring.case_file; running a plan is authoring.cases.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from policyengine.authoring.case_file import Case, CaseFile, read_cases
+from policyengine.authoring.load import CASES_SUFFIX, LoadedFolder, LoadedPolicy, load_policies, read_bytes
+from policyengine.authoring.yaml_source import Path as DataPath
+from policyengine.domain.catalogue import Catalogue
+from policyengine.domain.near import did_you_mean
+from policyengine.errors import Finding, UsageError
+
+ALL = "all"
+_HIGHEST = 2  # folders above a file that are looked into, where it lies outside the working directory
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A case, the file it stands in, and the policies in force; ``own`` are those it is about."""
+
+    cases: CaseFile
+    case: Case
+    policies: tuple[LoadedPolicy, ...]
+    own: frozenset[str]
+
+    @property
+    def file(self) -> str:
+        """The file's name, as findings show it."""
+        return self.cases.document.file
+
+    @property
+    def place(self) -> tuple[int, int]:
+        """Line and column of the case."""
+        return self.cases.document.position(self.case.path)
+
+
+@dataclass(slots=True)
+class Plan:
+    """The cases of one folder of policies; ``about``: the policies asked for, by name."""
+
+    loaded: LoadedFolder
+    about: frozenset[str]
+    cases: list[Planned] = field(default_factory=list)
+    files: list[CaseFile] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    owned: set[str] = field(default_factory=set)  # policies that some file of cases is about
+
+    def without_cases(self) -> Iterator[Finding]:
+        """The policies asked for that no case is about: PE078, at the first version's file."""
+        named = self.owned | {name for planned in self.cases for name in planned.own}
+        for loaded in self.loaded.policies:
+            policy = loaded.policy.policy
+            if policy in self.about and policy not in named:
+                named.add(policy)
+                stem = Path(loaded.file).name.partition(".")[0]
+                hint = f"write some into {stem}{CASES_SUFFIX} beside it"
+                yield loaded.document.finding(("policy",), "PE078", f"`{policy}` has no case", hint)
+
+
+def plans(targets: Sequence[Path], catalogue: Catalogue, only: str | None = None) -> list[Plan]:
+    """A plan for each target: a folder of policies, a policy file or a file of cases.
+
+    ``only``: the cases whose file or name contains it. PolicyError where policies do not load.
+    """
+    return [_plan(target, catalogue, only) for target in dict.fromkeys(targets)]
+
+
+def _plan(target: Path, catalogue: Catalogue, only: str | None) -> Plan:
+    if not target.is_file():
+        loaded = load_policies(target)
+        files = sorted(target.rglob(f"*{CASES_SUFFIX}"))
+        plan = Plan(loaded, frozenset(each.policy.policy for each in loaded.policies))
+        return _filled(plan, [_read(file, catalogue) for file in files], only)
+    if target.suffix != ".yaml":
+        raise UsageError(f"{target} is neither a policy file nor a file of cases: both end in .yaml")
+    beside = target.with_name(target.name.partition(".")[0] + CASES_SUFFIX)
+    read = [_read(beside, catalogue)] if beside.is_file() else []
+    loaded = _around(target, [cases for cases, _ in read if cases is not None])
+    plan = Plan(loaded, frozenset())
+    if target != beside:
+        here = {each.policy.policy for each in loaded.policies if Path(each.file) == target}
+        plan.about = frozenset(here)
+    return _filled(plan, read, only, whole=target == beside)
+
+
+def _around(file: Path, read: Sequence[CaseFile]) -> LoadedFolder:
+    """The policies of a file's folder, or of one above it where a case names one that is not there."""
+    wanted = {cases.policy for cases in read} | {
+        name for cases in read for case in cases.cases for name in case.companions
+    }
+    loaded = load_policies(file.parent)
+    for folder in _above(file.parent):
+        names = {each.policy.policy for each in loaded.policies}
+        if ALL not in wanted and wanted <= {*names, None}:
+            break
+        loaded = load_policies(folder)
+    return loaded
+
+
+def _above(folder: Path) -> list[Path]:
+    """The folders above one, but never the working directory nor what is above that."""
+    here = Path.cwd()
+    whole = folder.resolve()
+    if here not in whole.parents:
+        return list(folder.parents)[:_HIGHEST]
+    return [above for above in folder.parents if here in above.resolve().parents]
+
+
+def _read(file: Path, catalogue: Catalogue) -> tuple[CaseFile | None, list[Finding]]:
+    return read_cases(read_bytes(file), file.as_posix(), catalogue)
+
+
+def _filled(
+    plan: Plan,
+    read: Sequence[tuple[CaseFile | None, list[Finding]]],
+    only: str | None,
+    *,
+    whole: bool = False,
+) -> Plan:
+    """Add the files; ``whole``: the plan is about what they are about."""
+    for cases, findings in read:
+        plan.findings += findings
+        if cases is not None:
+            plan.files.append(cases)
+            planner = _Planner(plan, cases)
+            own = planner.own()
+            plan.owned |= own
+            if whole:
+                plan.about |= own
+            planner.add(frozenset(own), only)
+    return plan
+
+
+@dataclass(frozen=True, slots=True)
+class _Planner:
+    plan: Plan
+    cases: CaseFile
+
+    def add(self, own: frozenset[str], only: str | None) -> None:
+        file = self.cases.document.file
+        for case in self.cases.cases if own else ():
+            if only is not None and only not in case.name and only not in file:
+                continue
+            policies = self.in_force(case, own)
+            if policies is not None and self.names_known_rules(case, policies):
+                self.plan.cases.append(Planned(self.cases, case, tuple(policies), own))
+
+    def own(self) -> set[str]:
+        """The policy that the file is about: named in it, or in the files beside it."""
+        names = {loaded.policy.policy for loaded in self.plan.loaded.policies}
+        if self.cases.policy is not None:
+            if self.cases.policy in names:
+                return {self.cases.policy}
+            self.unknown_policy(("policy",), self.cases.policy, names)
+            return set()
+        path = Path(self.cases.document.file)
+        stem = path.name.removesuffix(CASES_SUFFIX)
+        beside = {
+            loaded.policy.policy
+            for loaded in self.plan.loaded.policies
+            if Path(loaded.file).parent == path.parent and Path(loaded.file).name.startswith(f"{stem}.")
+        }
+        if not beside:
+            hint = f"write `policy: name`, or put the cases beside {stem}.yaml"
+            self.note((), "PE074", "whose cases these are is not known", hint)
+        return beside
+
+    def in_force(self, case: Case, own: frozenset[str]) -> list[LoadedPolicy] | None:
+        loaded = self.plan.loaded.policies
+        names = {each.policy.policy for each in loaded}
+        if ALL in case.companions:
+            return list(loaded)
+        unknown = [name for name in case.companions if name not in names]
+        for name in unknown:
+            self.unknown_policy((*case.path, "with"), name, names)
+        wanted = own | set(case.companions)
+        return None if unknown else [each for each in loaded if each.policy.policy in wanted]
+
+    def names_known_rules(self, case: Case, policies: Sequence[LoadedPolicy]) -> bool:
+        """A mistyped rule must not make `lost` or `rules` hold by accident."""
+        known = {rule.id for loaded in policies for rule in loaded.policy.rules}
+        before = len(self.plan.findings)
+        for expectation in case.expectations:
+            wanted = expectation.wanted
+            for key in ("rules", "lost", "unknown", "errors"):
+                for rule in wanted.get(key, ()):
+                    if rule not in known:
+                        hint = did_you_mean(str(rule), known) or f"rules are {', '.join(sorted(known))}"
+                        self.note((*expectation.path, key), "PE077", f"unknown rule `{rule}`", hint)
+        return len(self.plan.findings) == before
+
+    def unknown_policy(self, path: DataPath, name: str, known: set[str]) -> None:
+        hint = did_you_mean(name, known) or f"policies are {', '.join(sorted(known))}"
+        self.note(path, "PE074", f"unknown policy `{name}`", hint)
+
+    def note(self, path: DataPath, code: str, message: str, hint: str) -> None:
+        finding = self.cases.document.finding(path, code, message, hint)
+        if finding not in self.plan.findings:
+            self.plan.findings.append(finding)
