@@ -8,6 +8,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Sequence
+from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -23,7 +24,8 @@ from policyengine import __version__
 from policyengine.adapters.kafka_settings import KafkaSettings
 from policyengine.adapters.schemas import load_catalogue, shipped_schemas
 from policyengine.adapters.store import SqlLedgerStore
-from policyengine.authoring.check import check_folder
+from policyengine.authoring.check import Checked, check_folder
+from policyengine.authoring.check import examine as examine_files
 from policyengine.domain.catalogue import Catalogue
 from policyengine.errors import UsageError
 from policyengine.ledger.entries import Place
@@ -160,6 +162,11 @@ def policy_set_of(rules: Path, schemas: Sequence[Path]) -> PolicySet:
 def open_ledger(url: str, *, read_only: bool = False) -> SqlLedgerStore:
     """The ledger's store; reading never makes one."""
     return SqlLedgerStore(url, read_only=read_only)
+
+
+def examine(paths: Sequence[Path], schemas: Sequence[Path], on: date) -> Checked[PolicySet]:
+    """Files and folders of policies, checked: every finding, warnings as of the day ``on`` included."""
+    return examine_files(paths, catalogue_of(schemas), prepare, on)
 
 
 def policy_set_in_force(store: LedgerStore, shard: str) -> PolicySet:

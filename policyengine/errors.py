@@ -20,6 +20,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from typing import Literal
+
+Severity = Literal["error", "warning", "note"]
 
 class PolicyEngineError(Exception):
     """Root of the tree; ``code`` is stable and documented in docs/errors.md."""
@@ -40,7 +43,8 @@ class PolicyEngineError(Exception):
 class Finding:
     """One thing that is wrong in a file a person wrote, with its place.
 
-    ``line`` and ``column`` count from 1; 0 means the file as a whole.
+    ``line`` and ``column`` count from 1; 0 means the file as a whole. An error keeps the file from being
+    used; a warning is most likely a mistake; a note is worth knowing.
     """
 
     file: str
@@ -50,8 +54,10 @@ class Finding:
     message: str
     hint: str = ""
 
+    severity: Severity = "error"
     def __str__(self) -> str:
-        text = f"{self.file}:{self.line}:{self.column}: {self.code} {self.message}"
+        code = self.code if self.severity == "error" else f"{self.code} {self.severity}:"
+        text = f"{self.file}:{self.line}:{self.column}: {code} {self.message}"
         return f"{text}; {self.hint}" if self.hint else text
 
 

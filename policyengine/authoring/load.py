@@ -85,20 +85,26 @@ def load_policies(folder: Path) -> LoadedFolder:
 
 def read_policies(folder: Path) -> LoadedFolder:
     """Read a folder; what is sound comes back beside what is wrong, so that both can be checked."""
-    policies: list[LoadedPolicy] = []
-    findings: list[Finding] = []
     files = policy_files(folder)
+    loaded = read_files(files)
+    findings = [*loaded.findings, *_stray_files(folder)]
     if not files:
         hint = "policies are files that end in .yaml"
         findings.append(Finding(str(folder), 0, 0, "PE004", "the folder holds no policy", hint))
+    return LoadedFolder(folder, loaded.policies, tuple(sorted(findings)))
+
+
+def read_files(files: Iterable[Path]) -> LoadedFolder:
+    """Read some policy files as if they were all of a folder."""
+    policies: list[LoadedPolicy] = []
+    findings: list[Finding] = []
     for file in files:
         loaded, found = read_policy(read_bytes(file), file.as_posix())
         findings.extend(found)
         if loaded is not None:
             policies.append(loaded)
-    findings.extend(_stray_files(folder))
     findings.extend(_repeated_versions(policies))
-    return LoadedFolder(folder, tuple(policies), tuple(sorted(findings)))
+    return LoadedFolder(Path(), tuple(policies), tuple(sorted(findings)))
 
 
 def read_policy(raw: bytes, file: str) -> tuple[LoadedPolicy | None, list[Finding]]:

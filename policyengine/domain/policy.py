@@ -261,6 +261,9 @@ class Table(Model):
     rows: Rows = Field(
         description="lists of cells, one for each column; or text with one row a line, cells between `|`"
     )
+    otherwise: Literal["nothing"] | None = Field(
+        None, description="`nothing`: where no row fits the rule is meant not to apply, and `check` is content"
+    )
 
 
 class Rule(Model):

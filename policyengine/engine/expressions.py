@@ -57,7 +57,8 @@ class Compiled:
     """A checked expression: ``judge`` for conditions, ``value`` for amounts and dates.
 
     ``refs``: the names it reads, sorted, `param.x` and `row.x` included; ``money_refs``: those of
-    them that are money. ``currencies``: of its money literals. ``conjuncts``: for the index.
+    them that are money. ``currencies``: of its money literals. ``conjuncts``: for the index. ``tree``: for
+    whoever examines it further.
     """
 
     __slots__ = (
@@ -70,6 +71,7 @@ class Compiled:
         "money_refs",
         "refs",
         "text",
+        "tree",
         "type",
     )
 
@@ -79,6 +81,7 @@ class Compiled:
         """``nodes``: the checked tree, its root first."""
         read = {node.name: node.unit for node in nodes if isinstance(node, Attribute)}
         self.text = text
+        self.tree = nodes[0]
         self.type = value_type
         self.refs = tuple(sorted({*read, *(node.name for node in nodes if isinstance(node, Present))}))
         self.money_refs = tuple(sorted(name for name, unit in read.items() if unit.kind is Kind.MONEY))

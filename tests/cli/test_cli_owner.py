@@ -45,7 +45,7 @@ class TestCheck:
         assert (result.code, result.err) == (1, "")
         *findings, total = result.out.splitlines()
         assert len(findings) >= 3
-        assert total == f"{len(findings)} found"
+        assert total == f"{len(findings)} errors found"
         for text in (
             "one.v1.yaml:1:",
             "PE031 unknown attribute `booking.payd`",
@@ -57,7 +57,7 @@ class TestCheck:
         as_json = call("check", place.folder / "rules", "--format", "json")
         assert as_json.code == 1
         (payd,) = (one for one in as_json.json["findings"] if one["code"] == "PE031")
-        assert set(payd) == {"file", "line", "column", "code", "message", "hint"}
+        assert set(payd) == {"file", "line", "column", "code", "message", "hint", "severity"}
         assert payd["hint"] == "did you mean `booking.paid`?"
 
     def test_faulty_schemas_are_findings_too(self, place: Place) -> None:
@@ -72,7 +72,8 @@ class TestCheck:
 
     def test_a_folder_that_is_none(self, place: Place) -> None:
         assert is_one_clear_line(call("check", "none"), 2, "PE900 none does not exist")
-        assert is_one_clear_line(call("check", place.file("file.yaml", b"")), 2, "is no folder")
+        assert is_one_clear_line(call("check", place.file("file.txt", b"")), 2, "is no policy file")
+        assert is_one_clear_line(call("check"), 2, "nothing to check")
 
 
 class TestCases:
