@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import structlog
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy import make_url
 from sqlalchemy.exc import ArgumentError
 from structlog.typing import Processor
 
 from policyengine import __version__
+from policyengine.adapters import keys
 from policyengine.adapters.kafka_settings import KafkaSettings
 from policyengine.adapters.schemas import load_catalogue, shipped_schemas
 from policyengine.adapters.store import SqlLedgerStore
@@ -29,6 +30,8 @@ from policyengine.authoring.check import examine as examine_files
 from policyengine.domain.catalogue import Catalogue
 from policyengine.errors import UsageError
 from policyengine.ledger.entries import Place
+from policyengine.service.approvals import Desk
+from policyengine.service.board import Board
 from policyengine.service.case_engine import CaseEngine
 from policyengine.service.door import Door
 from policyengine.service.health import Health
@@ -64,6 +67,8 @@ class Settings(BaseSettings):
     max_jump: int | None = Field(
         None, ge=1, description="days by which an event may be ahead of the latest one before it is refused"
     )
+    key: Path | None = Field(None, description="your private key, to approve what is published")
+    key_passphrase: SecretStr | None = Field(None, description="of your private key, if it has one")
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "warning", description="least important messages that are shown"
     )
@@ -159,14 +164,14 @@ def policy_set_of(rules: Path, schemas: Sequence[Path]) -> PolicySet:
     return check_folder(rules, catalogue_of(schemas), prepare)
 
 
-def open_ledger(url: str, *, read_only: bool = False) -> SqlLedgerStore:
-    """The ledger's store; reading never makes one."""
-    return SqlLedgerStore(url, read_only=read_only)
-
-
 def examine(paths: Sequence[Path], schemas: Sequence[Path], on: date) -> Checked[PolicySet]:
     """Files and folders of policies, checked: every finding, warnings as of the day ``on`` included."""
     return examine_files(paths, catalogue_of(schemas), prepare, on)
+
+
+def open_ledger(url: str, *, read_only: bool = False) -> SqlLedgerStore:
+    """The ledger's store; reading never makes one."""
+    return SqlLedgerStore(url, read_only=read_only)
 
 
 def policy_set_in_force(store: LedgerStore, shard: str) -> PolicySet:
@@ -177,6 +182,25 @@ def policy_set_in_force(store: LedgerStore, shard: str) -> PolicySet:
         message = f"shard {shard} has no policy set yet; give --rules DIR"
         raise UsageError(message)
     return recorded(raw)
+
+
+def board_of(store: LedgerStore) -> Board:
+    """What was published in a ledger, as far as it is by now."""
+    board = Board(store, keys.signed)
+    board.look()
+    return board
+
+
+def desk_of(store: LedgerStore) -> Desk:
+    """Where policy sets are proposed and approved."""
+    return Desk(
+        store,
+        engine=engine_version(),
+        salts=os.urandom,
+        signed=keys.signed,
+        now=wall_clock,
+        wait=time.sleep,
+    )
 
 
 def engine_version() -> str:
@@ -253,7 +277,7 @@ def worker_of(
         store,
         connect=lambda told: KafkaStream(kafka, told, topics),
         pipeline=pipeline,
-        policies=Newest(store, meters, health),
+        policies=Newest(store, meters, health, signed=keys.signed, now=wall_clock),
         world=f"{kafka.world_topic}-0",
         meters=meters,
         health=health,

@@ -4,6 +4,7 @@
 
     PolicyEngineError
     ├── UsageError              PE900  a wrong argument, a file that cannot be read
+    │   └── PublishingError     PE73x  a policy set that was not approved, a key that may not approve
     ├── CatalogueError          PE0xx  a faulty schema file (carries findings)
     ├── PolicyError             PE0xx  a faulty policy folder (carries findings)
     ├── MoneyError              PE2xx  two currencies, too many decimals, out of range
@@ -19,10 +20,10 @@ What verification finds wrong is no exception but a ``ledger.faults.Fault`` (PE8
 from __future__ import annotations
 
 from dataclasses import dataclass
-
 from typing import Literal
 
 Severity = Literal["error", "warning", "note"]
+
 
 class PolicyEngineError(Exception):
     """Root of the tree; ``code`` is stable and documented in docs/errors.md."""
@@ -53,8 +54,8 @@ class Finding:
     code: str
     message: str
     hint: str = ""
-
     severity: Severity = "error"
+
     def __str__(self) -> str:
         code = self.code if self.severity == "error" else f"{self.code} {self.severity}:"
         text = f"{self.file}:{self.line}:{self.column}: {code} {self.message}"
@@ -104,6 +105,12 @@ class EvaluationError(PolicyEngineError):
     """An expression cannot be computed on these facts."""
 
     code = "PE220"
+
+
+class PublishingError(UsageError):
+    """A policy set that was not approved (PE730), or a key, a digest or a roster that will not do."""
+
+    code = "PE730"
 
 
 class LedgerError(PolicyEngineError):

@@ -28,7 +28,8 @@ from policyengine.adapters.tables import (
 from policyengine.adapters.tables import shard as head_table
 from policyengine.errors import LedgerError
 from policyengine.ledger.canonical import canonical
-from policyengine.ledger.entries import Entry
+from policyengine.ledger.entries import Entry, Kind
+from policyengine.ledger.publications import POLICIES
 from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Root, Seen, follow
 
 _CLAIMS = 5
@@ -271,9 +272,12 @@ class SqlLedgerStore(Remembered):
         return [Entry(*row) for row in self._all(query.order_by(entry.c.shard, entry.c.seq))]
 
     def policy_set(self, digest: str) -> bytes | None:
-        """The body of a published policy set."""
+        """The body of a published policy set, or of one that is to be published."""
         query = select(entry.c.body).where(found_by_ref, entry.c.kind == "policy_set", entry.c.ref == digest)
         found = self._all(query.order_by(entry.c.shard, entry.c.seq).limit(1))
+        if not found:  # no index is needed: few entries stand in that shard
+            of_shard = select(entry.c.body).where(entry.c.shard == POLICIES, entry.c.kind == Kind.STAGED)
+            found = self._all(of_shard.where(entry.c.ref == digest).limit(1))
         return found[0][0] if found else None
 
     def history(self, customer: str) -> Iterator[Entry]:

@@ -10,6 +10,7 @@ from typing import Annotated, Any, NoReturn
 import orjson
 import typer
 
+from policyengine.adapters.keys import signed
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import engine_version, open_ledger, policy_set_of
 from policyengine.cli.options import FormatOption, LedgerOption, SchemasOption, settings_with
@@ -64,7 +65,7 @@ def verify(
         with reading(settings.ledger) as store:
             noted = _expected(expect, store.shards() or [settings.shard])
             with progress("verifying", _size(store)) as advance:
-                result = verify_ledger(store, noted, progress=advance)
+                result = verify_ledger(store, noted, progress=advance, signed=signed)
     except LedgerError as error:
         if error.code != DAMAGED:
             raise

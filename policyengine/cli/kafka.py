@@ -20,16 +20,18 @@ from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import (
     Settings,
     WorkerSettings,
+    board_of,
     keep_what_is_loaded,
     open_ledger,
     pipeline_of,
     policy_set_of,
     read_worker_settings,
+    wall_clock,
     worker_of,
 )
 from policyengine.cli.options import FormatOption, LedgerOption, settings_with
 from policyengine.cli.output import Format, print_json, say
-from policyengine.errors import LedgerError, UsageError
+from policyengine.errors import LedgerError, PublishingError, UsageError
 from policyengine.service.health import Health
 from policyengine.service.metrics import Meters, NoMeters
 from policyengine.service.newest import POLICIES
@@ -66,7 +68,18 @@ def run_worker(settings: Settings, tick: float | None) -> None:
 def publish_for_workers(
     store: SqlLedgerStore, settings: Settings, policy_set: PolicySet
 ) -> tuple[bool, int, bytes]:
-    """Record a policy set where running workers look: whether it is new, size and root of that shard."""
+    """Record a policy set where running workers look: whether it is new, size and root of that shard.
+
+    Where people approve, it must be what is in force by now.
+    """
+    board = board_of(store)
+    if board.publications.proposals:
+        digest = board.target(None, wall_clock())
+        if digest != policy_set.digest:
+            text = f"policy set {policy_set.digest} is not what was published for workers ({digest} is)"
+            raise PublishingError(f"{text}: `publish` it, or leave --rules out")
+        head = store.head(POLICIES)
+        return False, head.size, head.root
     own = settings.model_copy(update={"shard": POLICIES})
     for attempt in range(5):
         try:

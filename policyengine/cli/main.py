@@ -23,6 +23,8 @@ from policyengine.cli import (
     config,
     demo,
     kafka,
+    keys,
+    publishing,
     schema,
     simulate_stream,
     stream,
@@ -62,7 +64,10 @@ def root(
 for command in (
     stream.run,
     stream.decide,
-    stream.publish,
+    publishing.publish,
+    publishing.approve,
+    publishing.withdraw,
+    publishing.rollback,
     kafka.requeue,
     audit.verify,
     audit.replay,
@@ -81,6 +86,7 @@ for command in (
     demo.demo,
 ):
     app.command()(command)
+app.add_typer(keys.keys, name="keys")
 app.add_typer(schema.schema, name="schema")
 
 

@@ -1,4 +1,4 @@
-"""`run`, `decide` and `publish`: from events to decisions."""
+"""`run` and `decide`: from events to decisions."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from policyengine.adapters.files import JsonLinesSink, LineSource, fingerprint_o
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import (
     Settings,
+    board_of,
     door_of,
     keep_what_is_loaded,
     open_ledger,
@@ -40,9 +41,12 @@ from policyengine.cli.output import FINDINGS, Format, out, print_json, progress,
 from policyengine.engine.explain import explain
 from policyengine.errors import UsageError
 from policyengine.ledger.canonical import canonical
+from policyengine.service.approvals import told
+from policyengine.service.board import Board
 from policyengine.service.dry_run import dry_run
-from policyengine.service.newest import POLICIES
+from policyengine.service.following import Following
 from policyengine.service.pipeline import Pipeline, Tally
+from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import DEAD_LETTERS, DECISIONS
 from policyengine.service.relay import as_published, relay
 
@@ -112,15 +116,30 @@ def run(
     with ExitStack() as stack:
         store = open_ledger(settings.ledger)
         stack.callback(store.close)
-        policy_set = policy_set or policy_set_in_force(store, settings.shard)
+        board = board_of(store)
+        if policy_set is not None:
+            board.permit(settings.shard, policy_set.digest, wall_clock())
+        policy_set = _in_force(board, store, settings, policy_set)
         name = "stdin" if _read_once(events) else input_name(Path(events))
         writer = pipeline_of(store, policy_set, settings, name, tuple(wanted))
         writer.publish()
         keep_what_is_loaded()
-        with _reload_on_hangup(writer, settings) as reload:
-            between = _Between(reload, _Clock(writer, live))
+        following = Following(board, store, writer, policy_set, shard=settings.shard, door=door_of(settings))
+        with _reload_on_hangup(writer, settings, board) as reload:
+            between = _Between(reload, _Clock(writer, live), following)
             tally = _decide_all(store, writer, settings, events, wanted, between)
         _summary(settings, writer, tally, store.timer_count(settings.shard), form)
+
+
+def _in_force(board: Board, store: SqlLedgerStore, settings: Settings, given: PolicySet | None) -> PolicySet:
+    """What to begin with: what the shard decided under last; else what is published for it, or given."""
+    if not board.follows(settings.shard):
+        return given or policy_set_in_force(store, settings.shard)
+    digest = store.head(settings.shard).policy_set or board.target(settings.shard, 0)
+    if not digest:
+        coming = "".join(f"; {told(one)}" for one in board.upcoming(settings.shard, 0))
+        raise UsageError(f"no policy set is in force for shard {settings.shard} yet: `publish` one{coming}")
+    return given if given is not None and given.digest == digest else board.load(digest)
 
 
 def _read_once(events: str) -> bool:
@@ -151,6 +170,11 @@ class _Clock:
         self._seconds = seconds
         self._last: float | None = None
 
+    @property
+    def live(self) -> bool:
+        """Whether it counts."""
+        return self._seconds is not None
+
     def tick(self, *, end: bool = False) -> Tally:
         """What the clock brought about."""
         now = time.monotonic()
@@ -161,10 +185,18 @@ class _Clock:
 
 
 class _Between(NamedTuple):
-    """What is done between two batches."""
+    """What is done between two batches, and what decides one."""
 
     reload: Callable[[], None]
     clock: _Clock
+    following: Following
+
+    def done(self, *, end: bool = False) -> Tally:
+        """Read rules again, take up what was published, let the clock tick."""
+        self.reload()
+        tally = self.following.between(wall_clock() if self.clock.live else None)
+        tally.add(self.clock.tick(end=end))
+        return tally
 
 
 def _decide_all(
@@ -192,13 +224,12 @@ def _decide_all(
 
         send()
         for records in source.lines.batches(settings.batch_size):
-            between.reload()
-            tally.add(between.clock.tick())
+            tally.add(between.done())
             start = writer.offset
-            tally.add(writer.process(records, source.fingerprint))
+            tally.add(between.following.process(records, source.fingerprint))
             send()
             advance(records[-1].offset - start)
-        tally.add(between.clock.tick(end=True))
+        tally.add(between.done(end=True))
         send()
         for done in _work_off(writer):
             tally.add(done)
@@ -218,7 +249,7 @@ def _work_off(writer: Pipeline) -> Iterator[Tally]:
 
 
 @contextmanager
-def _reload_on_hangup(writer: Pipeline, settings: Settings) -> Iterator[Callable[[], None]]:
+def _reload_on_hangup(writer: Pipeline, settings: Settings, board: Board) -> Iterator[Callable[[], None]]:
     """A callback that reads the rules again when SIGHUP has come since it was called last."""
     due: list[int] = []
 
@@ -226,7 +257,7 @@ def _reload_on_hangup(writer: Pipeline, settings: Settings) -> Iterator[Callable
         if due and settings.rules is not None:
             due.clear()
             rules = settings.rules
-            writer.reload(lambda: policy_set_of(rules, settings.schemas))
+            writer.reload(lambda: _permitted(policy_set_of(rules, settings.schemas), settings, board))
 
     if settings.rules is None or threading.current_thread() is not threading.main_thread():
         yield reload
@@ -236,6 +267,12 @@ def _reload_on_hangup(writer: Pipeline, settings: Settings) -> Iterator[Callable
         yield reload
     finally:
         signal.signal(signal.SIGHUP, before)
+
+
+def _permitted(policy_set: PolicySet, settings: Settings, board: Board) -> PolicySet:
+    board.look()
+    board.permit(settings.shard, policy_set.digest, wall_clock())
+    return policy_set
 
 
 class _Input(NamedTuple):
@@ -330,40 +367,3 @@ def _show(document: dict[str, Any], form: Format) -> None:
         say("\n".join(explain(document)) + "\n")
     else:
         say(canonical(document).decode())
-
-
-def publish(
-    rules: RulesOption = None,
-    ledger: LedgerOption = None,
-    schemas: SchemasOption = None,
-    shard: ShardOption = None,
-    for_workers: Annotated[
-        bool,
-        typer.Option(
-            "--for-workers", help="For the workers of `run --kafka`: they take it up by themselves."
-        ),
-    ] = False,
-    form: FormatOption = Format.HUMAN,
-) -> None:
-    """Record a policy set in the ledger, in full: it is in force for what is decided from then on.
-
-    With --for-workers it goes into the shard `policies`, at which running workers look each second.
-    """
-    if for_workers and shard:
-        raise UsageError("--for-workers has a shard of its own: no --shard")
-    shard = POLICIES if for_workers else shard
-    settings = settings_with(ledger=ledger, rules=rules, schemas=schemas, shard=shard)
-    policy_set = policy_set_of(rules_of(settings), settings.schemas)
-    store = open_ledger(settings.ledger)
-    try:
-        writer = pipeline_of(store, policy_set, settings, "publish")
-        new = writer.publish()
-    finally:
-        store.close()
-    head = writer.head
-    if form is Format.JSON:
-        print_json({"policy_set": policy_set.digest, "new": new, "size": head.size, "root": head.root.hex()})
-        return
-    word = "is in force" if new else "was in force already"
-    say(f"Policy set {policy_set.digest} {word} ({len(policy_set.policies)} policy versions)")
-    say(f"Size and root: {head.size}:{head.root.hex()}")

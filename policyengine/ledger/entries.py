@@ -35,6 +35,13 @@ class Kind(StrEnum):
     REJECTED = "rejected"
     DECISION = "decision"
     POLICY_SET = "policy_set"
+    STAGED = "staged"  # a policy set that is in force nowhere yet
+    PROPOSAL = "proposal"
+    APPROVAL = "approval"
+
+
+# they stand in the shard of publications, and say nothing of customers: see ledger.publications
+PUBLISHING = frozenset({Kind.STAGED, Kind.PROPOSAL, Kind.APPROVAL})
 
 
 class Entry(NamedTuple):

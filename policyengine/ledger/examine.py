@@ -30,6 +30,7 @@ class Thread:
     policy_set: str = ""
     world: frozenset[str] | None = None
     offsets: dict[str, int] = field(default_factory=dict)
+    adopted: list[tuple[int, str]] = field(default_factory=list)  # policy sets, with where they stand
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ def _against_header(entry: Entry, header: Header) -> Iterator[Fault]:
 def _against_thread(entry: Entry, header: Header, thread: Thread) -> Iterator[Fault]:
     if header.kind == Kind.POLICY_SET:
         thread.policy_set, thread.world = header.policy_set, None
+        thread.adopted.append((entry.seq, header.policy_set))
         return  # published beside the input, not from it
     if header.policy_set != thread.policy_set:
         yield _changed(
@@ -149,6 +151,8 @@ def _against_body(
             if stated != header.policy_set:
                 message = f"was decided under `{stated}`, the header says `{header.policy_set}`"
                 yield _changed(entry, "body", message)
+        case Kind.STAGED:
+            ref = sha256(entry.body).hexdigest()
         case Kind.POLICY_SET:
             ref = sha256(entry.body).hexdigest()
             if ref != header.policy_set:

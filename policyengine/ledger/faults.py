@@ -11,6 +11,7 @@ ROOT = "PE804"  # a stored root or frontier is not that of the entries
 NOTED = "PE805"  # the ledger is not the one whose size and root were noted
 BOOKKEEPING = "PE806"  # head, checkpoint, outbox or seen do not fit the entries
 STATE = "PE807"  # a stored state, timer, place, rank or list is not what the entries fold to
+APPROVALS = "PE808"  # a policy set, a roster or an approval that the roster does not allow
 
 
 @dataclass(frozen=True, slots=True)

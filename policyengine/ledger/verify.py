@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Protocol
 
+from policyengine.ledger.approved import Adopted, check_approvals
 from policyengine.ledger.bookkeeping import (
     Recomputed,
     bookkeeping,
@@ -22,6 +23,7 @@ from policyengine.ledger.entries import Entry, Kind
 from policyengine.ledger.examine import Examined, Thread, examine
 from policyengine.ledger.faults import ADDED, CHANGED, NOTED, Fault, entry_fault, show
 from policyengine.ledger.merkle import Tree
+from policyengine.ledger.publications import POLICIES, Signed
 from policyengine.ledger.records import Checkpoint, Head, Outbox, Root, Seen
 from policyengine.ledger.roots import Roots
 
@@ -68,13 +70,21 @@ class Evidence(Protocol):
 Noted = tuple[int, bytes]  # a size and the root that was noted for it
 
 
+def nothing_signed(key: bytes, message: bytes, signature: bytes) -> bool:
+    """Where nobody can check signatures, none is sound."""
+    del key, message, signature
+    return False
+
+
 def verify(
     evidence: Evidence,
     expect: Mapping[str, Noted] | None = None,
     progress: Callable[[int], None] | None = None,
+    signed: Signed = nothing_signed,
 ) -> Iterator[Fault]:
-    """Verify every shard. ``expect`` holds what was noted earlier, by shard."""
+    """Verify every shard. ``expect``: what was noted earlier, by shard; ``signed`` checks a signature."""
     noted = dict(expect or {})
+    adopted: dict[str, list[Adopted]] = {}
     shards = evidence.shards()
     for shard, places in sorted(evidence.strays().items()):
         for table in places:
@@ -84,7 +94,11 @@ def verify(
         if not _is_text(shard):
             yield Fault(CHANGED, shard, "shard", "shard", "its head", "the name is no text any more")
             continue
-        yield from verify_shard(evidence, shard, noted.pop(shard, None), progress)
+        yield from verify_shard(
+            evidence, shard, noted.pop(shard, None), progress, adopted.setdefault(shard, [])
+        )
+    if POLICIES in shards:
+        yield from check_approvals(evidence.entries(POLICIES), adopted, signed)
     for shard, (size, _) in sorted(noted.items()):
         message = f"was noted with {size} entries and is not there"
         yield Fault(NOTED, shard, "shard", "", "its head", message)
@@ -95,9 +109,13 @@ def verify_shard(
     shard: str,
     expect: Noted | None = None,
     progress: Callable[[int], None] | None = None,
+    adopted: list[Adopted] | None = None,
 ) -> Iterator[Fault]:
-    """Verify one shard, in one pass over its entries and with a page of them in memory."""
-    walk = _Walk(evidence, shard, expect)
+    """Verify one shard, in one pass over its entries and with a page of them in memory.
+
+    ``adopted`` takes the policy sets that were in force in it, with where they stand.
+    """
+    walk = _Walk(evidence, shard, expect, [] if adopted is None else adopted)
     entries = evidence.entries(shard)
     while page := list(islice(entries, PAGE)):
         yield from walk.page(page)
@@ -113,9 +131,9 @@ class _Walk:
     to grow from the leaf columns: the next stored root tells which of the two was changed.
     """
 
-    def __init__(self, evidence: Evidence, shard: str, expect: Noted | None) -> None:
+    def __init__(self, evidence: Evidence, shard: str, expect: Noted | None, adopted: list[Adopted]) -> None:
         self._evidence, self._shard, self._expect = evidence, shard, expect
-        self._thread = Thread()
+        self._thread = Thread(adopted=adopted)
         self._tree = Tree()
         self._other: Tree | None = None
         self._unsure: list[Examined] = []

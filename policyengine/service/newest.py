@@ -5,25 +5,46 @@ It stands in a shard of its own in the ledger, which is the record of what was p
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from policyengine.engine.faults import CompileError
 from policyengine.errors import LedgerError, PolicyEngineError, UsageError
-from policyengine.ledger.entries import Kind
+from policyengine.ledger.publications import POLICIES, Signed
+from policyengine.ledger.verify import nothing_signed
+from policyengine.service.board import Board
 from policyengine.service.health import Health
 from policyengine.service.metrics import Meters
 from policyengine.service.policy_sets import PolicySet, recorded
 from policyengine.service.ports import LedgerStore
 
-POLICIES = "policies"  # the shard
+__all__ = ["POLICIES", "Newest"]
 log = structlog.get_logger()
 
 
-class Newest:
-    """Looks at that shard. One that cannot be loaded is told to health and meters, once."""
+def _no_clock() -> int:
+    return 0
 
-    def __init__(self, store: LedgerStore, meters: Meters, health: Health) -> None:
+
+class Newest:
+    """Looks at that shard. One that cannot be loaded is told to health and meters, once.
+
+    ``signed`` checks the signatures of approvals; ``now`` is the clock (µs) by which what was published for
+    later takes effect.
+    """
+
+    def __init__(
+        self,
+        store: LedgerStore,
+        meters: Meters,
+        health: Health,
+        *,
+        signed: Signed = nothing_signed,
+        now: Callable[[], int] = _no_clock,
+    ) -> None:
         self._store, self._meters, self._health = store, meters, health
+        self._board, self._now = Board(store, signed), now
         self._looked_at = ""  # the digest that was loaded or refused last
         self._in_force: PolicySet | None = None
 
@@ -40,26 +61,30 @@ class Newest:
     def begin(self) -> PolicySet:
         """The last one that can be loaded."""
         if self.look() is None and self._in_force is None:
-            published = [one.ref for one in self._store.entries(POLICIES) if one.kind == Kind.POLICY_SET]
-            for digest in reversed(published[:-1]):
-                policy_set = self._loaded(digest or "")
+            for digest in reversed(self._board.held(None, self._now())[:-1]):
+                policy_set = self._loaded(digest)
                 if not isinstance(policy_set, str):
                     self._take(policy_set)
                     break
         return self.in_force
 
     def look(self) -> PolicySet | None:
-        """A policy set that was published since, if there is one and it can be loaded."""
-        digest = self._store.head(POLICIES).policy_set
+        """A policy set that came into force since, if there is one and it can be loaded."""
+        try:
+            self._board.look()
+        except UsageError as error:  # nobody here can check signatures
+            if self._in_force is None:
+                raise
+            self._refuse("", str(error))
+            return None
+        digest = self._board.target(None, self._now())
         self._health.ledger_answers()
         if not digest or digest == self._looked_at:
             return None
         self._looked_at = digest
         policy_set = self._loaded(digest)
         if isinstance(policy_set, str):
-            log.error("policy set refused, the one in force stays", policy_set=digest, because=policy_set)
-            self._meters.refused(True)
-            self._health.policies_refused(policy_set)
+            self._refuse(digest, policy_set)
             return None
         self._meters.refused(False)
         self._health.policies_loaded()
@@ -67,6 +92,11 @@ class Newest:
             return None
         self._take(policy_set)
         return policy_set
+
+    def _refuse(self, digest: str, because: str) -> None:
+        log.error("policy set refused, the one in force stays", policy_set=digest, because=because)
+        self._meters.refused(True)
+        self._health.policies_refused(because)
 
     def _take(self, policy_set: PolicySet) -> None:
         self._in_force = policy_set

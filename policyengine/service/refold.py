@@ -16,7 +16,7 @@ from policyengine.domain.state import CustomerState, to_micros
 from policyengine.domain.timers import Timer
 from policyengine.domain.world import World
 from policyengine.errors import LedgerError
-from policyengine.ledger.entries import Entry, Kind
+from policyengine.ledger.entries import PUBLISHING, Entry, Kind
 from policyengine.service.effects import Effects
 from policyengine.service.ledger_memory import LedgerMemory
 from policyengine.service.machine import BY_THE_STATE, REACHED, TICKED
@@ -64,6 +64,8 @@ class Folding:
 
     def entry(self, entry: Entry) -> None:
         """Fold one entry in."""
+        if entry.kind in PUBLISHING:
+            return
         if entry.kind == Kind.DECISION:
             document = entry.document()
             self._in_force(entry).recorded(document)

@@ -20,6 +20,7 @@ from policyengine.ledger.entries import Entry, Kind, rejected_body
 from policyengine.service.door import OF_THE_MOMENT, impostor
 from policyengine.service.ledger_memory import LedgerMemory
 from policyengine.service.machine import BY_THE_STATE, REACHED, TICKED, Happened, Machine, Refused
+from policyengine.service.poison import recorded_aside
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import LedgerStore
 from policyengine.service.recorded import Progress, Recorded, digest_of, no_progress, validated
@@ -73,6 +74,8 @@ class _Replay:
                 yield from self._event(entry)
             case Kind.REJECTED:
                 yield from self._rejected(entry)
+            case Kind.STAGED | Kind.PROPOSAL | Kind.APPROVAL:
+                pass  # decides nothing by itself
             case _:
                 yield from self._policy_set(entry)
 
@@ -96,11 +99,13 @@ class _Replay:
         yield from self._missing()
         happened = None
         event = entry.document().get("event")
+        # what was passed over is as it was recorded: no replay can tell that the engine failed at it
         if type(event) is dict and event.get("type") in (REACHED, TICKED):
             yield from self._not_there(self._machine_at(entry).settle())
             happened = self._tick(entry) if event["type"] == TICKED else self._piece(entry, event)
         elif type(event) is dict:
             happened = self._timer(entry, event)
+        self._machine_at(entry).aside = {}
         again = b"" if happened is None else _body(happened)
         if again != entry.body:
             yield Difference(self._shard, entry.seq, "internal event", entry.body, again)
@@ -110,6 +115,7 @@ class _Replay:
     def _timer(self, entry: Entry, event: Mapping[str, Any]) -> Happened | None:
         """The next timer fires; what is pending stays where the entry is none of it."""
         machine = self._machine_at(entry)
+        machine.aside = recorded_aside(event)
         due = machine.due(_EVER)
         if due is None or event.get("id") != due[0].id:
             return None
@@ -123,7 +129,9 @@ class _Replay:
         if type(count) is not int or count < 1:
             return None
         self._open = True
-        return next(self._machine_at(entry).piece(count), None)
+        machine = self._machine_at(entry)
+        machine.aside = recorded_aside(event)
+        return next(machine.piece(count), None)
 
     def _tick(self, entry: Entry) -> Happened | None:
         event = validated(self._in_force(entry)[1], entry)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from policyengine.ledger.faults import CHANGED, STATE, Fault
+from policyengine.ledger.publications import Signed
 from policyengine.ledger.remembered import compare
-from policyengine.ledger.verify import verify
+from policyengine.ledger.verify import nothing_signed, verify
 from policyengine.service.memory_rows import rows_of, stored_rows
 from policyengine.service.ports import LedgerStore
 from policyengine.service.recorded import Progress, no_progress
@@ -50,9 +51,13 @@ def _printable(value: object) -> object:
 
 
 def verify_ledger(
-    store: LedgerStore, expected: Expected | None, *, progress: Progress = no_progress
+    store: LedgerStore,
+    expected: Expected | None,
+    *,
+    progress: Progress = no_progress,
+    signed: Signed = nothing_signed,
 ) -> Verification:
-    """Recompute everything that a ledger holds.
+    """Recompute everything that a ledger holds; ``signed`` checks the signatures of approvals.
 
     What is remembered (states, timers, places, ranks, lists) is compared only where the entries themselves
     are sound: from changed entries nothing can be folded.
@@ -64,7 +69,7 @@ def verify_ledger(
     if odd:  # nothing that is computed from such rows says anything
         return Verification(odd)
     noted = None if expected is None else {expected.shard: (expected.size, expected.root)}
-    faults = list(verify(store, noted, progress))
+    faults = list(verify(store, noted, progress, signed))
     if not faults:
         for shard in store.shards():
             faults.extend(_remembered(store, shard))

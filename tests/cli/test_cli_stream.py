@@ -106,7 +106,7 @@ class TestRun:
         assert result.json["counts"] == COUNTS
 
     def test_without_rules_those_in_force_stay_so(self, place: Place) -> None:
-        call("publish", "--rules", place.policy(FULL, folder="full"), "--ledger", place.ledger)
+        call("publish", "--no-test", "--rules", place.policy(FULL, folder="full"), "--ledger", place.ledger)
         result = call("run", "--ledger", place.ledger, "--events", place.events, "--decisions", "d.jsonl")
         assert result.code == 0
         given = [
@@ -354,7 +354,16 @@ class TestDecide:
 
 class TestPublish:
     def test_a_set_is_new_once(self, place: Place) -> None:
-        arguments = ("publish", "--rules", place.rules, "--ledger", place.ledger, "--format", "json")
+        arguments = (
+            "publish",
+            "--no-test",
+            "--rules",
+            place.rules,
+            "--ledger",
+            place.ledger,
+            "--format",
+            "json",
+        )
         first, second = call(*arguments).json, call(*arguments).json
         assert (first["new"], second["new"]) == (True, False)
         assert {**first, "new": False} == second

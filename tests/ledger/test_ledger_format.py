@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from policyengine.adapters import tables
+from policyengine.adapters.store import SqlLedgerStore
 from policyengine.domain.events import Rejection
 from policyengine.ledger import faults
 from policyengine.ledger.canonical import canonical
@@ -27,7 +28,11 @@ from policyengine.ledger.entries import (
 )
 from policyengine.ledger.merkle import Tree
 from policyengine.ledger.records import Checkpoint, Head, Outbox
+from policyengine.service.approvals import Wish
 from tests.ledger.ledgers import event_body, write_small
+from tests.service.people import desk, open_roster, person
+from tests.service.runs import FULL, half
+from tests.support import policy_set
 
 ROOT = Path(__file__).parents[2]
 CODE = re.compile(r"\bPE(?:7[01]|80)\d\b")  # of the ledger; others are those of who brings the events
@@ -103,6 +108,24 @@ def test_the_verifier_of_the_page_agrees_with_the_engine(tmp_path: Path) -> None
     check: Callable[[Path, str], tuple[int, bytes]] = names["check"]
     for shard, head in heads.items():
         assert check(tmp_path / "l.db", shard) == (head.size, head.root)
+
+
+def test_the_verifier_of_approvals_agrees_with_the_engine(tmp_path: Path) -> None:
+    with SqlLedgerStore(f"sqlite:///{tmp_path / 'l.db'}") as store:
+        made = desk(store)
+        open_roster(made)
+        for prepared in (half(), policy_set(FULL)):
+            made.publish(prepared.body, Wish(), person("dana"))
+            made.approve(prepared.digest, person("noa"))
+        made.roll_back(half().digest, Wish(), person("uri"))
+    names: dict[str, Any] = {}
+    exec(re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)[1], names)  # noqa: S102 - our own page
+    full = policy_set(FULL).digest
+    assert names["approvals"](tmp_path / "l.db") == [
+        (2, half().digest, ["dana", "noa"]),  # after the roster and the staged set
+        (6, full, ["dana", "noa"]),
+        (9, half().digest, ["uri"]),
+    ]
 
 
 def test_a_digest_is_of_the_table_and_the_columns_in_the_order_of_the_page() -> None:
