@@ -23,8 +23,9 @@ from policyengine.domain.values import Value, ValueType, instant_to_json
 from policyengine.engine.vocabulary import world_attributes
 from policyengine.errors import Finding
 
-_FILE_KEYS = ("policy", "with", "world", "cases")
+_FILE_KEYS = ("policy", "with", "world", "cases", "accepted_mutants")
 _CASE_KEYS = ("name", "description", "with", "world", "given", "events", "examples", "expect")
+_ACCEPTED_KEYS = ("change", "reason", "version", "rule")
 _ENVELOPE = ("at", "customer", "source", "id", "data")
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MONEY = re.compile(r"(-?[0-9.]+) ?([A-Z]{3})", re.ASCII)
@@ -44,12 +45,24 @@ class Case:
 
 
 @dataclass(frozen=True, slots=True)
+class Accepted:
+    """A mutant that may survive, and why; of any rule, of any version, where none is named."""
+
+    path: Path
+    change: str
+    reason: str
+    version: int | None = None
+    rule: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class CaseFile:
     """The cases of one file; ``policy`` where the file names it. ``all`` is a companion too."""
 
     document: Document
     policy: str | None
     cases: tuple[Case, ...]
+    accepted: tuple[Accepted, ...] = ()
 
 
 def read_cases(raw: bytes, file: str, catalogue: Catalogue) -> tuple[CaseFile | None, list[Finding]]:
@@ -83,7 +96,9 @@ class _Reader:
             )
             policy = None
         read = [case for index, raw in enumerate(cases) for case in self.cases(("cases", index), raw, data)]
-        return CaseFile(self.document, policy, tuple(read))
+        return CaseFile(
+            self.document, policy, tuple(read), tuple(self.accepted(data.get("accepted_mutants")))
+        )
 
     def cases(self, path: Path, raw: Any, file: Mapping[str, Any]) -> Iterator[Case]:
         """One case, or one for each of its examples."""
@@ -225,7 +240,24 @@ class _Reader:
             }
         )
 
-    # World, companions, expectations
+    # World, companions, expectations, mutants
+
+    def accepted(self, raw: Any) -> Iterator[Accepted]:
+        here: Path = ("accepted_mutants",)
+        if raw is not None and not isinstance(raw, list):
+            self.note(here, "PE070", "accepted mutants are a list", "begin each with `- change: …`")
+            return
+        for index, item in enumerate(raw or ()):
+            if not self.is_mapping((*here, index), item, _ACCEPTED_KEYS):
+                continue
+            change, reason, version, rule = (item.get(key) for key in _ACCEPTED_KEYS)
+            if not (isinstance(change, str) and isinstance(reason, str) and reason.strip()):
+                hint = "copy the change from `policyengine test --mutate`, and say why no case can tell"
+                self.note((*here, index), "PE070", "an accepted mutant has a `change` and a `reason`", hint)
+            elif type(version) not in (int, type(None)) or not isinstance(rule, (str, type(None))):
+                self.note((*here, index), "PE070", "`version` is a number, `rule` the id of a rule")
+            else:
+                yield Accepted((*here, index), " ".join(change.split()), reason, version, rule)
 
     def world(self, path: Path, raw: Any) -> Iterator[tuple[str, Value]]:
         if raw is None or not self.is_mapping(path, raw, None):

@@ -1,19 +1,14 @@
-"""`test`: the cases beside the policies."""
+"""`test`: the cases beside the policies, what they cover, and which mistakes they would notice."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from policyengine.authoring.case_report import Report
-from policyengine.bootstrap import case_engine, catalogue_of
-from policyengine.cli.check import print_findings
-from policyengine.cli.options import FormatOption, SchemasOption, settings_with
-from policyengine.cli.output import FINDINGS, Format, print_json, say
-from policyengine.errors import FindingsError
+from policyengine.cli.options import FormatOption, SchemasOption
+from policyengine.cli.output import FINDINGS, Format
 
 Targets = Annotated[
     list[Path],
@@ -30,6 +25,29 @@ def test(
     trace: Annotated[
         bool, typer.Option("--trace", help="With a failure, show every rule and not only those that matter.")
     ] = False,
+    coverage: Annotated[
+        bool,
+        typer.Option("--coverage", help="Show which rules, conditions, rows and bounds no case reaches."),
+    ] = False,
+    threshold: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--threshold",
+            help="Fail below this percentage: 95 of everything, rules=100 of a kind, mutants=90 of the "
+            "mutants; may be repeated.",
+        ),
+    ] = None,
+    mutate: Annotated[
+        bool,
+        typer.Option("--mutate", help="Change the policies a little, one change at a time: who notices?"),
+    ] = False,
+    policy: Annotated[
+        str | None, typer.Option("--policy", help="Cover and mutate this policy alone.")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option("--jobs", min=1, help="Processes for --mutate; one for each core by default."),
+    ] = None,
     junit: Annotated[
         Path | None, typer.Option("--junit", help="Write the results here too, as JUnit XML.")
     ] = None,
@@ -41,53 +59,28 @@ def test(
     """Run the cases beside the policies (`x.cases.yaml`): given events, expect remedies.
 
     A failure shows what was expected beside what came, and why. Exit code 1 when a case fails, a policy
-    has none, or there are none at all.
+    has none, there are none at all, a threshold is missed, or a mutant survives.
     """
-    run = _Run(targets, schemas, only, trace, junit, form)
+    from policyengine.authoring.coverage_report import MUTANTS, read_thresholds
+    from policyengine.cli.case_runs import Run
+
+    thresholds = read_thresholds(threshold or ())
+    run = Run(
+        targets=targets,
+        schemas=schemas,
+        only=only,
+        trace=trace,
+        coverage=coverage or bool(thresholds.keys() - {MUTANTS}),
+        mutate=mutate or MUTANTS in thresholds,
+        thresholds=thresholds,
+        policy=policy,
+        jobs=jobs,
+        junit=junit,
+        form=form,
+    )
     if watch:
         from policyengine.cli.watching import watched
 
         watched([*targets, *(schemas or ())], run.once)
     elif not run.once():
         raise typer.Exit(FINDINGS)
-
-
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """One way of running the cases, as often as asked."""
-
-    targets: list[Path]
-    schemas: list[Path] | None
-    only: str | None
-    trace: bool
-    junit: Path | None
-    form: Format
-
-    def once(self) -> bool:
-        """Run, show, and tell whether all is well."""
-        from policyengine.authoring.case_plan import plans
-        from policyengine.authoring.cases import run_plans
-
-        settings = settings_with(schemas=self.schemas)
-        try:
-            catalogue = catalogue_of(settings.schemas)
-            planned = plans(self.targets, catalogue, self.only)
-            report = run_plans(planned, case_engine(catalogue), whole=self.only is None, trace=self.trace)
-        except FindingsError as error:
-            if self.form is not Format.JSON:
-                raise
-            print_findings(error)
-            return False
-        if self.junit is not None:
-            self._write(report, self.junit)
-        if self.form is Format.JSON:
-            print_json(report.to_json())
-        else:
-            for line in report.lines():
-                say(line)
-        return report.ok
-
-    def _write(self, report: Report, file: Path) -> None:
-        from policyengine.authoring.junit import junit
-
-        file.write_bytes(junit(report))
