@@ -3,8 +3,9 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PEERS := .venv-peers
 
-.PHONY: help setup demo demo-kafka test unit lint schemas bench bench-memory lock clean
+.PHONY: help setup demo demo-kafka test unit lint schemas bench bench-memory bench-kafka lock clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -46,10 +47,19 @@ bench: $(READY)  ## measure, side by side, in one run
 bench-memory: $(READY)  ## a million events: does memory stay flat?
 	$(BIN)/python benchmarks/memory.py
 
+bench-kafka: $(READY) $(PEERS)/.ready  ## from topic to topic, on a real broker and database; needs Java 17 and Maven
+	PYTHONPATH=. $(BIN)/python benchmarks/kafka_run.py
+
+$(PEERS)/.ready: benchmarks/requirements-peers.txt
+	$(PYTHON) -m venv $(PEERS)
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r benchmarks/requirements-peers.txt
+	touch $@
+
 lock: $(READY)   ## resolve the ranges of pyproject.toml: all of it, and what an image runs
 	$(BIN)/python -m pip install --quiet 'uv>=0.8,<1'
 	$(BIN)/uv pip compile pyproject.toml --group dev --universal --generate-hashes --quiet --no-header --output-file requirements.lock
 	$(BIN)/uv pip compile pyproject.toml --extra kafka --extra metrics --extra postgres --extra signing --constraint requirements.lock --universal --generate-hashes --quiet --no-header --output-file requirements-run.lock
+	echo quixstreams==3.28.1 | $(BIN)/uv pip compile pyproject.toml - --universal --generate-hashes --quiet --no-header --no-annotate --output-file benchmarks/requirements-peers.txt
 
 clean:           ## remove what make made
-	rm -rf $(VENV) build
+	rm -rf $(VENV) $(PEERS) build

