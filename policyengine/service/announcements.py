@@ -13,7 +13,7 @@ import orjson
 from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.ports import DEAD_LETTERS, DECISIONS
-from policyengine.service.relay import dead_letter, published_decision
+from policyengine.service.relay import as_published, dead_letter
 
 DECIDED, REFUSED = "policyengine.decision", "policyengine.dead-letter"  # CloudEvents `type`
 
@@ -32,7 +32,7 @@ class Announcement(NamedTuple):
 
 def decided(entry: Entry) -> Announcement:
     """A decision; its key is the customer."""
-    decision = orjson.loads(published_decision(entry))
+    decision = as_published(entry.document())
     event = {
         **_envelope(entry, DECIDED, decision["decision_id"]),
         "subject": decision["customer"],
