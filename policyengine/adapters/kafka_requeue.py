@@ -12,6 +12,7 @@ from policyengine.adapters.kafka_guard import bounded
 from policyengine.adapters.kafka_settings import KafkaSettings, stream_errors
 from policyengine.adapters.kafka_source import Partition
 from policyengine.adapters.kafka_worker import partition_of
+from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.errors import UsageError
 from policyengine.ledger.entries import Entry, Header, Kind
 
@@ -47,6 +48,11 @@ def message_again(entry: Entry) -> Again:
     """
     if entry.kind != Kind.REJECTED:
         raise UsageError(f"entry {entry.seq} of shard {entry.shard} is no rejection, but `{entry.kind}`")
+    if entry.document()["source"] == INTERNAL_SOURCE:
+        raise UsageError(
+            f"entry {entry.seq} of shard {entry.shard} is a timer or a customer that the engine failed at; "
+            "it came from no topic; what it would have said stands in it, and is for the staff to do"
+        )
     input_name = Header.from_bytes(entry.header).input
     try:
         partition = partition_of(input_name)

@@ -27,15 +27,18 @@ from policyengine.engine.reach import decide_reached, grants_of
 from policyengine.engine.ruleset import RuleSet
 from policyengine.errors import PolicyEngineError
 from policyengine.ledger.canonical import canonical
+from policyengine.service.door import SET_ASIDE
 from policyengine.service.effects import PACE, Effects
 from policyengine.service.memory import Memory
+from policyengine.service.poison import PASSED_OVER, REACHED, Aside, Poison
 from policyengine.service.supplements import late_supplements, supplements, version_of
 
 REACH = 64  # customers to a piece of a job, and events from outside between two pieces
 TURNS = 16  # pieces of jobs, at the most, that an event from outside waits for
-REACHED, TICKED = "customers.reached", "clock.ticked"
+TICKED = "clock.ticked"
 BY_THE_STATE = "EV1"  # the codes of ``Refused`` begin so
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+__all__ = ["REACHED", "Happened", "Machine", "Refused"]
 log = structlog.get_logger()
 
 
@@ -63,12 +66,17 @@ class Machine:
 
     The memory is changed as the happenings come out: take them all before anything is committed, and
     note each (where the memory keeps the past) before the next is asked for.
+
+    ``busy``: the timer, or the customer of a job, that it is at; what it failed at, after an exception.
+    ``aside``: which of these are passed over, and why: a timer is lost, a customer is not decided on.
     """
 
     def __init__(self, ruleset: RuleSet, memory: Memory) -> None:
         """Go on from what is remembered; ``adopt`` is for whoever makes a policy set the one in force."""
         self.memory = memory
         self.effects = Effects(ruleset, memory)
+        self.busy: Poison | None = None
+        self.aside: Aside = {}
         self._validator: Validator | None = None
         self._cause: tuple[int, Event | None] | None = None  # the event of the job with that number
 
@@ -157,24 +165,39 @@ class Machine:
     def due(self, until: int) -> tuple[Timer, Event] | None:
         """The first pending timer that is due by then, and its event.
 
-        One whose event the catalogue of a later policy set refuses is lost: that is recorded in its place.
+        One whose event the catalogue of a later policy set refuses is lost, and so is one that is set
+        aside: that is recorded in its place.
         """
+        self.busy = None
         while (timer := self.memory.next_timer(until)) is not None:
-            event = self._read(timer.document())
-            if isinstance(event, Rejection):
-                lost = self.internal(_lost(timer, event))
-                log.error("timer lost", timer=timer.id, event_type=timer.event, reason=event.reason)
-                if lost is None:  # under a policy set of a time before such events
-                    self.memory.drop_timer(timer.customer, timer.id)
-                    continue
-                event = lost
-            return timer, event
+            self.busy = Poison.timer(timer)
+            event = self._event_of_timer(timer)
+            if event is not None:
+                return timer, event
+            self.memory.drop_timer(timer.customer, timer.id)
+            self.busy = None
         return None
+
+    def _event_of_timer(self, timer: Timer) -> Event | None:
+        """What a timer becomes; None: the catalogue, older than such events, cannot say that it is lost."""
+        aside = self.aside.get(Poison.timer(timer))
+        event = self._read(timer.document()) if aside is None else Rejection(SET_ASIDE, aside, b"")
+        if isinstance(event, Event):
+            return event
+        log.error("timer lost", timer=timer.id, event_type=timer.event, reason=event.reason)
+        lost = self.internal(_lost(timer, event))
+        if lost is None and aside is not None:
+            message = f"the catalogue lacks the event type `{LOST}`; publish the policies again"
+            raise PolicyEngineError(message)
+        return lost
 
     def fire(self, timer: Timer, event: Event) -> Happened:
         """Let a pending timer's event happen; it is at least that late from then on."""
+        self.busy = Poison.timer(timer)
         self.effects.pass_to(timer.due)
-        return self.accept(event, internal=True)
+        happened = self.accept(event, internal=True)
+        self.busy = None
+        return happened
 
     def accept(self, event: Event, *, internal: bool = False) -> Happened:
         """Fold an event in, decide it, set its timers, keep the index, queue its job: no time passes."""
@@ -224,14 +247,18 @@ class Machine:
             return
         job = world.jobs[0]
         reached = self.memory.queued(job.number, job.done, customers)
-        event = self.internal(_reached(job, len(reached), world.now or 0))
+        passed_over = [one for one in reached if self.aside and Poison.customer(job, one) in self.aside]
+        event = self.internal(_reached(job, len(reached), world.now or 0, passed_over))
         if event is None:
-            message = f"the catalogue lacks the event type `{REACHED}`"
+            message = f"the catalogue's event type `{REACHED}` is missing or old; publish the policies again"
             raise PolicyEngineError(message)
         decisions: list[Decision] = []
         granted = Counter(job.granted)
         for customer in reached:
-            decisions += self._reach(job, customer, granted)
+            if customer not in passed_over:
+                self.busy = Poison.customer(job, customer)
+                decisions += self._reach(job, customer, granted)
+        self.busy = None
         self.effects.worked_off(len(reached), granted)
         yield Happened(event, True, decisions)
         yield from self.settle()
@@ -313,7 +340,7 @@ def _lost(timer: Timer, refused: Rejection) -> dict[str, Json]:
     return internal_event(timer.id, LOST, timer.at, "world", data)
 
 
-def _reached(job: Job, customers: int, now: int) -> dict[str, Json]:
+def _reached(job: Job, customers: int, now: int, passed_over: list[str]) -> dict[str, Json]:
     """The event that tells of a piece of a job."""
     cause = job.event or {}
     done = job.done + customers
@@ -326,5 +353,7 @@ def _reached(job: Job, customers: int, now: int) -> dict[str, Json]:
         "done": done,
         "total": job.total,
     }
+    if passed_over:
+        data[PASSED_OVER] = list[Json](passed_over)
     at = _EPOCH + timedelta(microseconds=now)
     return internal_event(f"{job.number}/{done}", REACHED, at, "world", data)

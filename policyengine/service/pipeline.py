@@ -31,10 +31,10 @@ from policyengine.ledger.entries import (
     seal,
 )
 from policyengine.ledger.merkle import Tree
-from policyengine.service.door import Door, conflict, impostor, misplaced
+from policyengine.service.door import SET_ASIDE, Door, conflict, impostor, misplaced
 from policyengine.service.machine import Happened, Machine, Refused
 from policyengine.service.memory_rows import changes_of
-from policyengine.service.metrics import parts_of
+from policyengine.service.poison import REACHED, Aside, Poison, at, passed_over
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import Batch, Checkpoint, Head, LedgerStore, Seen
 from policyengine.service.refold import refold
@@ -42,7 +42,6 @@ from policyengine.service.stored import StoredMemory
 from policyengine.service.work import Fingerprint, Reading, Tally, Work
 
 MOST = 5_000  # entries of a transaction, unless a single record leaves more
-REACHED = "customers.reached"
 _OPEN = Door()
 __all__ = ["MOST", "Pipeline", "Tally"]
 log = structlog.get_logger()
@@ -77,9 +76,10 @@ class Pipeline:
         self._tree = Tree.from_bytes(self.head.frontier)
         self.memory = StoredMemory(store, place.shard, state_cache)
         self._failed = False  # what is remembered may be ahead of what was committed
+        self._aside: Aside = {}
+        self._at: Poison | None = None  # what is being decided, where it is not the machine's to say
         self._use(policy_set)
         self._readings: dict[str, Reading] = {}
-        self.at_fault: tuple[Record, Event] | None = None  # at which the machine itself failed
         if self.head.size and self.memory.world.now is None:
             self._remember()
 
@@ -121,6 +121,7 @@ class Pipeline:
             name for name, kind in catalogue.events.items() if kind.scope is Scope.WORLD
         )
         self._machine = Machine(policy_set.ruleset, self.memory)
+        self._machine.aside = self._aside
         self.memory.use(policy_set.digest, self._validator)
         self._log = log.bind(shard=self._place.shard, policy_set=policy_set.digest)
 
@@ -159,6 +160,17 @@ class Pipeline:
             return False
         self.adopt(policy_set)
         return True
+
+    # --- what the engine itself fails at ----------------------------------------------------------
+
+    @property
+    def at_fault(self) -> Poison | None:
+        """What the engine failed at when the last call raised; None: nothing that could be passed over."""
+        return self._at or self._machine.busy
+
+    def pass_over(self, aside: Aside) -> None:
+        """Decide nothing on these from here on: they are recorded as set aside, and why."""
+        self._aside = self._machine.aside = aside
 
     # --- what comes in ----------------------------------------------------------------------------
 
@@ -220,6 +232,11 @@ class Pipeline:
         invariant: what happens before the record is taken in stands at the position before it; whoever
         goes on from there reads the record again, and finds that this has happened.
         """
+        poison = Poison.event(record.offset, event)
+        if poison in self._aside:
+            work.offset = record.offset
+            self._reject(work, Rejection(SET_ASIDE, self._aside[poison], record.raw, event.source, event.id))
+            return
         raw = canonical_typed(event.document)
         digest = sha256(raw).digest()  # ledger.entries.content_digest
         catalogue = self._policy_set.catalogue
@@ -242,16 +259,17 @@ class Pipeline:
         if refused is not None:
             self._reject(work, refused)
             return
-        self.at_fault = record, event
+        self._at = poison
         received = self._machine.receive(event)
-        self.at_fault = None
         if isinstance(received, Refused):
+            self._at = None
             self._reject(work, Rejection(received.code, received.reason, record.raw, event.source, event.id))
             return
         work.known[key] = work.seen[key] = Seen(digest, work.seq)
         self._seal(work, event_body(raw, self._customer(event), key))
         work.tally.counts["events"] += 1
         self._decided(work, received.decisions)
+        self._at = None
         for happened in self._machine.follow():
             self._happened(work, happened)
 
@@ -277,19 +295,20 @@ class Pipeline:
         work.tally.counts["internal"] += 1
         if event.type == REACHED:
             work.tally.counts["reached"] += int(str(event.data["customers"]))
-        self._decided(work, happened.decisions)
+        for decision in happened.decisions:
+            self._at = at(event, decision.customer)
+            self._decided(work, (decision,))
+        self._at = None
+        for rejection in passed_over(event, self._aside):
+            self._reject(work, rejection)
 
     def _customer(self, event: Event) -> str | None:
         return None if event.type in self._of_world else event.subject
 
     def _decided(self, work: Work, decisions: Iterable[Decision]) -> None:
-        counts = work.tally.counts
         for decision in decisions:
             self._seal(work, decision_body(decision.to_json()))
-            counts["decisions"] += 1
-            counts[decision.outcome.value] += 1
-            for part in parts_of(decision):
-                work.tally.decided[part] += 1
+            work.tally.decision(decision)
             self._log.debug(
                 "decided",
                 event_id=decision.event_id,
@@ -297,7 +316,6 @@ class Pipeline:
                 outcome=decision.outcome.value,
             )
             for error in decision.errors:
-                counts["errors"] += 1
                 self._log.warning(
                     "rule could not be decided",
                     event_id=decision.event_id,
@@ -346,7 +364,7 @@ class Pipeline:
         """A transaction's worth, or several; what was not committed is forgotten when it fails."""
         if self._failed:
             self.memory.reset()
-        self._failed, self.at_fault = True, None
+        self._failed, self._at, self._machine.busy = True, None, None
         reading = self._reading(input_name or self._place.input)
         work = Work(self._tree.copy(), self.head.size, reading, reading.since or 0, fingerprint, scope)
         self.memory.entries = work.entries

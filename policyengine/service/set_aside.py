@@ -1,9 +1,13 @@
-"""Which events the engine failed at and has not accepted since; sending them again is an adapter's."""
+"""Which events the engine failed at and has not accepted since; sending them again is an adapter's.
+
+A timer or a customer of a job that was set aside comes from no topic, and cannot be sent to one.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.ledger.entries import Kind, event_key
 from policyengine.service.door import SET_ASIDE
 from policyengine.service.ports import LedgerStore
@@ -16,7 +20,7 @@ def set_aside(store: LedgerStore, shard: str | None = None) -> Iterator[tuple[st
         for entry in store.entries(one):
             if entry.kind == Kind.REJECTED:
                 document = entry.document()
-                if document.get("code") == SET_ASIDE:
+                if document.get("code") == SET_ASIDE and document["source"] != INTERNAL_SOURCE:
                     last[event_key(str(document["source"]), str(document["id"]))] = entry.seq
         accepted = store.seen(one, last)
         yield from (

@@ -10,24 +10,27 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import TypeVar
 
 import structlog
 
 from policyengine.domain.catalogue import Scope
-from policyengine.domain.events import Record, Rejection
+from policyengine.domain.events import Record
 from policyengine.errors import LedgerError, StreamError
 from policyengine.service.announcements import ANNOUNCED
-from policyengine.service.door import SET_ASIDE
 from policyengine.service.metrics import Meters
 from policyengine.service.pipeline import Pipeline, Tally
+from policyengine.service.poison import Poison
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import DEAD_LETTERS, LedgerStore
 from policyengine.service.stream_ports import Clock, Published, Publisher, Stream
 
 FENCED = "PE701"  # another writer has the shard
-_ATTEMPTS = 3  # at an event at which the engine itself fails
+_NO_FORM = "PE710"  # what was decided has no canonical form
+_ATTEMPTS = 3  # at what the engine itself fails at
 _LINES = 3  # of its traceback that go into the reason
 _LONGEST = 2_000
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -131,7 +134,7 @@ class Shard:
     def piece(self) -> bool:
         """Reach the next customers whom the world has yet to reach; whether there were any."""
         began = self._clock.seconds()
-        tally = next(self._writer.work_off(), None)
+        tally = self._persist(lambda: next(self._writer.work_off(), None))
         if tally is not None:
             self._done(tally, 0, began)
         return tally is not None
@@ -142,7 +145,8 @@ class Shard:
         if not self._pace.tick_every or began < self._tick_at:
             return
         self._tick_at = began + self._pace.tick_every
-        tally = self._writer.tick(self._clock.now())
+        now = self._clock.now()
+        tally = self._persist(lambda: self._writer.tick(now))
         if tally.counts:
             self._done(tally, 0, began)
 
@@ -161,34 +165,43 @@ class Shard:
         return self.pipeline
 
     def _decide(self, input_name: str, scope: Scope, records: Sequence[Record]) -> None:
-        """Commit a batch; an event at which the engine itself fails again and again is set aside.
+        """Commit a batch. One that failed may have been committed in part: the rest is decided again."""
+        began = self._clock.seconds()
 
-        A batch that failed may have been committed in part: only what is still to be read is decided again.
-        """
-        failures: Counter[int] = Counter()
-        set_aside: dict[int, Record] = {}
-        while True:
+        def process() -> tuple[Tally, int]:
             place = self._writer.position(input_name) or 0
-            left = [set_aside.get(one.offset, one) for one in records if one.offset > place]
-            began = self._clock.seconds()
+            left = [one for one in records if one.offset > place]
+            return self._writer.process(left, input_name=input_name, scope=scope), len(left)
+
+        tally, events = self._persist(process)
+        self._done(tally, events, began)
+
+    def _persist(self, do: Callable[[], T]) -> T:
+        """Do it; an event, timer or customer at which the engine itself fails again and again is set aside.
+
+        What fails for another reason, the ledger's or no single one's, is whoever calls' to wait for.
+        """
+        failures: Counter[Poison] = Counter()
+        aside: dict[Poison, str] = {}
+        while True:
+            self._writer.pass_over(aside)
             try:
-                tally = self._writer.process(left, input_name=input_name, scope=scope)
-            except (LedgerError, MemoryError):
-                raise
+                done = do()
             except Exception as error:
-                if self._writer.at_fault is None:
+                at = self._writer.at_fault
+                if at is None or at in aside or not _engines_own(error):
                     raise
-                record, event = self._writer.at_fault
-                failures[record.offset] += 1
-                log.exception("the engine failed at an event", shard=self.name, event_id=event.id)
-                if failures[record.offset] >= _ATTEMPTS:
-                    refused = Rejection(SET_ASIDE, _reason(error), record.raw, event.source, event.id)
-                    set_aside[record.offset] = record._replace(refused=refused)
-                continue
-            break
-        for _ in set_aside:
+                failures[at] += 1
+                log.exception("the engine failed", shard=self.name, at=at.what, of=at.of, id=at.id)
+                if failures[at] >= _ATTEMPTS:
+                    aside[at] = _reason(error)
+            else:
+                break
+            finally:
+                self._writer.pass_over({})
+        for _ in aside:
             self._meters.poisoned()
-        self._done(tally, len(left), began)
+        return done
 
     def _done(self, tally: Tally, events: int, began: float) -> None:
         self.failures = 0
@@ -294,6 +307,11 @@ class Shard:
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
             publisher.close()
+
+
+def _engines_own(error: BaseException) -> bool:
+    """Whether the engine itself failed, or made what no ledger can hold: not the ledger, nor memory."""
+    return not isinstance(error, (LedgerError, MemoryError)) or getattr(error, "code", "") == _NO_FORM
 
 
 def _reason(error: BaseException) -> str:

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from policyengine.domain.catalogue import Scope
+from policyengine.domain.decision import Decision
 from policyengine.ledger.entries import Entry, Place
 from policyengine.ledger.merkle import Tree
-from policyengine.service.metrics import Part
+from policyengine.service.metrics import Part, parts_of
 from policyengine.service.ports import Checkpoint, Seen
 
 Fingerprint = Callable[[int], bytes]
@@ -23,6 +24,15 @@ class Tally:
     rejections: Counter[str] = field(default_factory=Counter)
     decided: Counter[Part] = field(default_factory=Counter)  # see metrics.parts_of
     committing: float = 0.0  # seconds that the store took for commits
+
+    def decision(self, decision: Decision) -> None:
+        """Count a decision in."""
+        self.counts["decisions"] += 1
+        self.counts[decision.outcome.value] += 1
+        for part in parts_of(decision):
+            self.decided[part] += 1
+        if decision.errors:
+            self.counts["errors"] += len(decision.errors)
 
     def add(self, other: Tally) -> None:
         """Count another batch in."""
