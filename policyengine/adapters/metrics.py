@@ -67,6 +67,12 @@ class PrometheusMeters:
             "policy_set_info", "the policy set in force, by its label", ["digest"], **own
         )
         self._refused = gauge("policy_set_refused", "1: a newer policy set cannot be loaded", **own)
+        self._still = gauge(
+            "shard_stands_still",
+            "1: a shard, or the world's topic, cannot go on",
+            ["shard", "because"],
+            **own,
+        )
         self._jobs = gauge("jobs_pending", "fan-outs under way", **own)
         self._customers = gauge("job_customers_pending", "customers they have yet to reach", **own)
         self._timers = gauge("timers_pending", "timers that have yet to fire", **own)
@@ -129,6 +135,12 @@ class PrometheusMeters:
     def poisoned(self) -> None:
         """An event at which the engine itself failed was set aside."""
         self._poisoned.inc()
+
+    def stands_still(self, shard: str, because: str | None) -> None:
+        """A shard, or the world's input, cannot go on; None: it does again."""
+        self._still.remove_by_labels({"shard": shard})
+        if because is not None:
+            self._still.labels(shard, because).set(1)
 
     def policies(self, digest: str) -> None:
         """The policy set that is decided under from now on."""

@@ -25,6 +25,7 @@ class Health:
         self._ledger: str | None = "the ledger was not asked yet"
         self._policies: str | None = "no policy set is loaded"
         self._stopping = False
+        self._still: dict[str, str] = {}  # shards, or the world, that stand still; never changed, replaced
 
     # --- what the worker notes --------------------------------------------------------------------
 
@@ -47,6 +48,15 @@ class Health:
     def ledger_fails(self, because: str) -> None:
         """A commit or a ping did not go through; ``because`` holds no password."""
         self._ledger = f"the ledger cannot be written: {because}"
+
+    def stands_still(self, shard: str, because: str) -> None:
+        """A shard, or an input that all of them read, cannot go on; the others do."""
+        self._still = {**self._still, shard: because}
+
+    def goes_on(self, shard: str) -> None:
+        """It does again, or it is another worker's now."""
+        if shard in self._still:
+            self._still = {name: because for name, because in self._still.items() if name != shard}
 
     def policies_loaded(self) -> None:
         """The policy set published last is in force."""
@@ -74,7 +84,10 @@ class Health:
             reasons.append("the worker is stopping")
         if self._shards is None:
             reasons.append("no partitions are assigned yet")
-        return reasons + [one for one in (self._ledger, self._policies) if one is not None]
+        reasons += [one for one in (self._ledger, self._policies) if one is not None]
+        return reasons + [
+            f"{shard} stands still: {because}" for shard, because in sorted(self._still.items())
+        ]
 
     @property
     def standby(self) -> bool:

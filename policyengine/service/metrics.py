@@ -8,6 +8,7 @@ from typing import Protocol
 from policyengine.domain.decision import Decision, Outcome
 
 Part = tuple[str, int, str]  # policy, version, outcome
+STILL = ("engine", "fenced", "ledger", "stream", "topic")  # why a shard stands still
 NOBODY = ""  # the policy of a decision that no version had a part in
 
 
@@ -52,6 +53,9 @@ class Meters(Protocol):
     def poisoned(self) -> None:
         """An event at which the engine itself failed was set aside."""
 
+    def stands_still(self, shard: str, because: str | None) -> None:
+        """A shard, or the world's input, cannot go on, for one of STILL; None: it does again."""
+
     def policies(self, digest: str) -> None:
         """The policy set that is decided under from now on."""
 
@@ -86,6 +90,9 @@ class NoMeters:
         """Keep it quiet."""
 
     def poisoned(self) -> None:
+        """Keep it quiet."""
+
+    def stands_still(self, shard: str, because: str | None) -> None:
         """Keep it quiet."""
 
     def policies(self, digest: str) -> None:

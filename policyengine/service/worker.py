@@ -22,6 +22,8 @@ from policyengine.service.stream_ports import Assignments, Clock, Stream
 
 _LEAVE_SECONDS = 3.0
 _TIMERS_EVERY = 15.0  # seconds: the database counts them one by one
+_STEADY = 2.0  # seconds without a failure, after which a shard that has nothing to write goes on again
+_NOT_THERE = "PE723"  # the topic no longer holds what is to be read next
 log = structlog.get_logger()
 
 
@@ -56,6 +58,7 @@ class Worker:
         self._joined: Stream | None = None
         self._failures = 0
         self._look_at = self._tell_at = 0.0
+        self._still: dict[str, str] = {}  # what cannot go on, and why: metrics.STILL
         self._timers: dict[str, tuple[float, int]] = {}  # when they were counted, and how many
         self._busy = self._anew = False
 
@@ -81,8 +84,8 @@ class Worker:
             self._joined = self._connect(self)
         self._look()
         self._open_again()
+        self._poll_world()  # before: what it raises would lose what was polled
         found = self._joined.poll(self._patience())
-        self._joined.poll_world()
         self._busy = bool(found)
         for name, records in found.items():
             shard = self._shards.get(name)
@@ -96,9 +99,22 @@ class Worker:
                 self._guarded(shard, lambda one=shard: self._turn(one, found.get(one.name, ())))  # type: ignore[misc]
         self._tell()
 
+    def _poll_world(self) -> None:
+        """Read the world on; where its topic no longer holds what comes next, customers go on without."""
+        try:
+            self._stream.poll_world()
+        except StreamError as error:
+            if error.code != _NOT_THERE:
+                raise
+            if self._world not in self._still:
+                log.warning("the world cannot be read", because=str(error))
+            self._stands_still(self._world, "topic", str(error))
+
     def _turn(self, shard: Shard, records: Sequence[Record]) -> None:
         """A shard's turn: the world first, then its customers, and whom the world reaches."""
-        self._busy |= shard.world()
+        if shard.world():
+            self._busy = True
+            self._goes_on(self._world)
         for _ in shard.customers(records):
             if self._stop():
                 return
@@ -107,6 +123,8 @@ class Worker:
         shard.tick()
         if shard.publish_due() == 0.0:
             shard.publish()
+        if shard.failures == 0 or self._clock.seconds() > shard.again_at + _STEADY:
+            self._goes_on(shard.name, unless="topic")
 
     def _patience(self) -> float:
         """How long new events may be waited for."""
@@ -121,13 +139,17 @@ class Worker:
             fenced = isinstance(error, LedgerError | StreamError) and error.code in {FENCED, "PE722"}
             wait = shard.failed(fenced=fenced)
             if fenced:
+                self._meters.stands_still(shard.name, "fenced")
+                self._still[shard.name] = "fenced"
                 log.warning("another writer has the shard", shard=shard.name, because=str(error))
             elif isinstance(error, LedgerError):
-                self._health.ledger_fails(str(error))
+                self._stands_still(shard.name, "ledger", f"the ledger fails: {error}")
                 log.warning("the ledger fails", shard=shard.name, because=str(error), wait=wait)
             elif isinstance(error, StreamError):
+                self._stands_still(shard.name, "stream", f"the stream fails: {error}")
                 log.warning("the stream fails", shard=shard.name, because=str(error), wait=wait)
             else:
+                self._stands_still(shard.name, "engine", f"the engine fails: {type(error).__name__}")
                 log.exception("the shard cannot go on", shard=shard.name, wait=wait)
             if self._joined is not None:
                 self._joined.pause(shard.name)
@@ -210,13 +232,28 @@ class Worker:
     def gone(self, shard: str, because: str) -> None:
         """Nothing can be read of it; the world and its timers go on."""
         log.error("the shard cannot be read", shard=shard, because=because)
+        self._stands_still(shard, "topic", because)
 
     def _drop(self, name: str) -> None:
         shard = self._shards.pop(name, None)
         if shard is not None:
             shard.close()
         self._timers.pop(name, None)
+        self._goes_on(name)
         self._told()
+
+    def _stands_still(self, name: str, why: str, because: str) -> None:
+        """A shard, or the world's input, cannot go on; what was said of a topic stays said."""
+        if self._still.get(name) != "topic":
+            self._still[name] = why
+            self._health.stands_still(name, because)
+            self._meters.stands_still(name, why)
+
+    def _goes_on(self, name: str, unless: str = "") -> None:
+        if name in self._still and self._still[name] != unless:
+            del self._still[name]
+            self._health.goes_on(name)
+            self._meters.stands_still(name, None)
 
     def _told(self) -> None:
         self._health.assigned(len(self._shards))
@@ -284,6 +321,7 @@ class Worker:
             joined.close(seconds)
         for name in list(self._shards):
             self._drop(name)
+        self._goes_on(self._world)
         self._health.unassigned()
 
     def _publish_all(self, shard: Shard, until: float) -> None:

@@ -134,6 +134,14 @@ class TestExposed:
         PrometheusMeters().poisoned()
         assert value(meters, "poisoned_total") == 0
 
+    def test_a_shard_stands_still_for_one_reason_until_it_goes_on(self, meters: PrometheusMeters) -> None:
+        meters.stands_still("a-0", "ledger")
+        meters.stands_still("a-0", "topic")
+        meters.stands_still("b-0", "fenced")
+        meters.stands_still("b-0", None)
+        told = [one for one in meters.exposed()[0].decode().splitlines() if "shard_stands_still{" in one]
+        assert told == ['policyengine_shard_stands_still{because="topic",shard="a-0"} 1.0']
+
     @pytest.mark.parametrize("accept", ["", "text/plain", "application/openmetrics-text; version=1.0.0"])
     def test_readers_get_the_format_that_they_ask_for(self, meters: PrometheusMeters, accept: str) -> None:
         meters.poisoned()

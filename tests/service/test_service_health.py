@@ -78,6 +78,20 @@ class TestReady:
         health.ledger_answers()
         assert health.why_not_ready() == []
 
+    def test_a_shard_that_stands_still_is_named_until_it_goes_on_whatever_others_do(
+        self, health: Health
+    ) -> None:
+        ready(health, shards=3).stands_still("b-1", "the ledger fails: PE707 the disk is full")
+        health.stands_still("a-0", "the topic was made anew")
+        health.ledger_answers()  # another shard's commit went through
+        assert health.why_not_ready() == [
+            "a-0 stands still: the topic was made anew",
+            "b-1 stands still: the ledger fails: PE707 the disk is full",
+        ]
+        health.goes_on("b-1")
+        health.goes_on("c-2")
+        assert health.why_not_ready() == ["a-0 stands still: the topic was made anew"]
+
     def test_a_refused_policy_set_is_named_until_a_good_one_is_loaded(self, health: Health) -> None:
         ready(health).policies_refused("a newer engine published it")
         assert health.why_not_ready() == [
