@@ -27,6 +27,7 @@ from policyengine.cli import (
     keys,
     publishing,
     schema,
+    simulate,
     simulate_stream,
     stream,
 )
@@ -84,6 +85,7 @@ for command in (
     affected.affected,
     catalog.catalog,
     config.config,
+    simulate.simulate,
     simulate_stream.simulate_stream,
     demo.demo,
 ):
