@@ -11,7 +11,8 @@ from policyengine.authoring.format_tree import Collection, Entry, Scalar
 from policyengine.domain.policy import InputColumn, OutputColumn, Policy
 from policyengine.domain.remedies import REMEDY_KINDS, RemedySpec
 
-_CASES = ("policy", "with", "world", "cases")
+_CASES = ("policy", "with", "world", "cases", "accepted_mutants")
+_ACCEPTED = ("version", "rule", "change", "reason")
 _CASE = ("name", "description", "with", "world", "examples", "given", "events", "expect")
 _EVENT = ("at", "customer", "source", "id")
 _ENVELOPE = ("specversion", "id", "source", "type", "subject", "time")
@@ -29,6 +30,8 @@ def order_policy(root: Collection) -> None:
 def order_cases(root: Collection) -> None:
     """Sort the keys of a tree of cases; properties of events stay as they were written."""
     _sort(root, _CASES)
+    for accepted in _items(root, "accepted_mutants"):
+        _sort(accepted, _ACCEPTED)
     for case in _items(root, "cases"):
         _sort(case, _CASE)
         for step in _items(case, "given"):

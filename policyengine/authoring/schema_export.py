@@ -9,12 +9,13 @@ from typing import Any
 import orjson
 from pydantic import BaseModel
 
+from policyengine.authoring.schema_cases import cases_schema
+from policyengine.authoring.schema_policy import policy_schema
+from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.documents import DecisionDocument, EntryHeader, Envelope
-from policyengine.domain.policy import Policy
 from policyengine.errors import UsageError
 
 MODELS: Mapping[str, type[BaseModel]] = {
-    "policy.schema.json": Policy,
     "decision.schema.json": DecisionDocument,
     "entry-header.schema.json": EntryHeader,
     "envelope.schema.json": Envelope,
@@ -22,15 +23,27 @@ MODELS: Mapping[str, type[BaseModel]] = {
 
 
 def generated() -> dict[str, bytes]:
-    """File name → content."""
-    return {name: _render(model) for name, model in MODELS.items()}
-
-
-def _render(model: type[BaseModel]) -> bytes:
-    schema: dict[str, Any] = {
-        "$schema": "https://json-schema.org/draft/2020-12/schema",
-        **model.model_json_schema(by_alias=True),
+    """File name → content of the formats that are the same whatever the catalogue."""
+    return {
+        name: _render(
+            {
+                "$schema": "https://json-schema.org/draft/2020-12/schema",
+                **model.model_json_schema(by_alias=True),
+            }
+        )
+        for name, model in MODELS.items()
     }
+
+
+def for_editors(catalogue: Catalogue) -> dict[str, bytes]:
+    """File name → content of the schemas of the files that people write, with a catalogue's words."""
+    return {
+        "policy.schema.json": _render(policy_schema(catalogue)),
+        "cases.schema.json": _render(cases_schema(catalogue)),
+    }
+
+
+def _render(schema: Mapping[str, Any]) -> bytes:
     return orjson.dumps(schema, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +11,11 @@ import typer
 
 from policyengine.adapters.schemas import shipped_schemas
 from policyengine.authoring.policy_reference import reference
-from policyengine.authoring.schema_export import export, generated, stale
+from policyengine.authoring.schema_export import export, for_editors, generated, stale
 from policyengine.bootstrap import catalogue_of
-from policyengine.cli.options import FormatOption
+from policyengine.cli.options import FormatOption, SchemasOption, settings_with
 from policyengine.cli.output import FINDINGS, Format, print_json, say
+from policyengine.errors import UsageError
 from policyengine.service import asyncapi
 
 schema = typer.Typer(
@@ -29,10 +31,17 @@ def schema_export(
     check_only: Annotated[
         bool, typer.Option("--check", help="Write nothing; exit code 1 when a file is stale.")
     ] = False,
+    schemas: SchemasOption = None,
     form: FormatOption = Format.HUMAN,
 ) -> None:
-    """Write the generated schemas, for editors and for whoever reads decisions."""
-    target, files = folder or shipped_schemas(), _generated()
+    """Write the generated schemas, for editors and for whoever reads decisions.
+
+    With `--schemas`, editors know a catalogue of your own; give it a folder of its own with `--out`.
+    """
+    own = settings_with(schemas=schemas).schemas
+    if own and folder is None:
+        raise UsageError("a catalogue of your own is exported to a folder of your own: add --out DIR")
+    target, files = folder or shipped_schemas(), _generated(own)
     paths = stale(target, files) if check_only else export(target, files)
     if form is Format.JSON:
         print_json({"stale" if check_only else "written": [str(path) for path in paths]})
@@ -48,13 +57,14 @@ def schema_export(
         raise typer.Exit(FINDINGS)
 
 
-def _generated() -> dict[str, bytes]:
+def _generated(own: Sequence[Path]) -> dict[str, bytes]:
     """File name → content: the schemas of our own formats, and the topics that they go through."""
-    schemas = generated()
+    catalogue, schemas = catalogue_of(own), generated()
     envelope, decision = (
         orjson.loads(schemas[name]) for name in ("envelope.schema.json", "decision.schema.json")
     )
-    return {**schemas, "asyncapi.json": asyncapi.rendered(catalogue_of([]), envelope, decision)}
+    topics = asyncapi.rendered(catalogue, envelope, decision)
+    return {**schemas, **for_editors(catalogue), "asyncapi.json": topics}
 
 
 @schema.command("reference")
