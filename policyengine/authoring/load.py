@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from policyengine.authoring.structure import structure_findings
+from policyengine.authoring.structure_hints import odd_characters
 from policyengine.authoring.yaml_source import MAX_BYTES, Document, read_yaml
 from policyengine.authoring.yaml_source import Path as DataPath
 from policyengine.domain.policy import Policy, flaws
@@ -112,8 +113,9 @@ def read_policy(raw: bytes, file: str) -> tuple[LoadedPolicy | None, list[Findin
     document, findings = read_yaml(raw, file)
     if document is None:
         return None, findings
-    seen = {(finding.line, finding.column) for finding in findings}
-    findings += [found for found in structure_findings(document) if (found.line, found.column) not in seen]
+    findings += odd_characters(document)
+    seen = {finding.line for finding in findings}  # one thing after the other
+    findings += [found for found in structure_findings(document) if found.line not in seen]
     if findings:
         return None, findings
     policy = Policy.model_validate(document.data, by_alias=True, by_name=False)

@@ -6,15 +6,20 @@ Pydantic finds it (domain.policy); here its errors get their place, our code, an
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from datetime import date, datetime
-from decimal import Decimal
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from policyengine.authoring.structure_hints import (
+    key_hint,
+    odd_parameters,
+    one_of,
+    remedy_without_kind,
+    wrong_name,
+    wrong_type,
+)
 from policyengine.authoring.yaml_source import MAX_FAULTS, Document, Path
-from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy import (
     Alternative,
     Cap,
@@ -51,34 +56,20 @@ _MODELS: Mapping[str, type[BaseModel]] = {
     "alternatives": Alternative,
     "table": Table,
 }
-_EXPECTED = {
-    "string_type": ("expected text", "put it in quotes"),
-    "int_type": ("expected a whole number", "write digits only, without quotes"),
-    "bool_type": ("expected true or false", "write true or false, without quotes"),
-    "list_type": ("expected a list", "write items that begin with `- `, or `[a, b]`"),
-    "dict_type": ("expected keys and values", "write `key: value` lines below it"),
-    "model_type": ("expected keys and values", "write `key: value` lines below it"),
-    "model_attributes_type": ("expected keys and values", "write `key: value` lines below it"),
-}
-_NAMES = ((bool, "true or false"), (int, "a whole number"), (Decimal, "a decimal"), (datetime, "a time"),
-          (date, "a date"), (str, "text"), (list, "a list"), (dict, "keys and values"))  # fmt: skip
-_PATTERNS = (
-    ("ever", "write ever, year, month, week, day, or a number of days such as `30 days`"),
-    ("._-", "write small letters, digits, `-`, `_` and `.`"),
-    ("[a-z]", "write small letters, digits and `_`, a letter first"),
-)
 
 
 def structure_findings(document: Document) -> list[Finding]:
     """Everything that keeps a document from being a policy; empty when it is one."""
     if not isinstance(document.data, dict):
-        return [document.finding((), "PE003", "a policy file holds `key: value` lines", "see the reference")]
+        hint = "begin with `policy: name/of-it`; `policyengine new` writes one to start from"
+        return [document.finding((), "PE003", "a policy file holds `key: value` lines", hint)]
     findings = list(_without_value(document, document.data, ()))
     try:
         Policy.model_validate(document.data, by_alias=True, by_name=False)
     except ValidationError as error:
         faults = error.errors(include_url=False)[:MAX_FAULTS]
         findings += [_finding(document, details) for details in faults if details["input"] is not None]
+    findings += odd_parameters(document)
     return sorted(set(findings))
 
 
@@ -141,7 +132,7 @@ def _finding(document: Document, details: ErrorDetails) -> Finding:
         return document.finding(path, "PE002", "a key must be text", "put it in quotes", key=True)
     if kind in {"union_tag_invalid", "union_tag_not_found"}:
         return _unknown_kind(document, path)
-    message, hint = _explained(details)
+    message, hint = _explained(details, path)
     return document.finding(path, "PE003", message, hint, key=is_key)
 
 
@@ -152,7 +143,7 @@ def _unknown_key(document: Document, path: Path) -> Finding:
     remedy = str(document.at(path[:-1]).get("kind"))
     what = f"`{remedy}` has no field `{word}`" if remedy in REMEDY_KINDS else f"unknown key `{word}`"
     present = set(map(str, document.at(path[:-1])))
-    hint = did_you_mean(word, [key for key in keys if key not in present]) or f"keys are {', '.join(keys)}"
+    hint = key_hint(word, [key for key in keys if key not in present]) or f"keys are {', '.join(keys)}"
     if remedy in REMEDY_KINDS and "keys are" not in hint:
         hint += f" Its fields are {', '.join(keys)}"
     return document.finding(path, "PE002", what, hint, key=True)
@@ -177,25 +168,23 @@ def _unknown_kind(document: Document, path: Path) -> Finding:
     if not isinstance(remedy, dict):
         return document.finding(path, "PE003", "a remedy is written `kind: …` and its fields", kinds)
     if "kind" not in remedy:
-        return document.finding(path, "PE004", "`kind` is missing", kinds)
+        hint = remedy_without_kind(remedy) or kinds
+        return document.finding(path, "PE004", "`kind` is missing", hint)
     word = str(remedy["kind"])
-    hint = did_you_mean(word, REMEDY_KINDS) or kinds
+    hint = key_hint(word, list(REMEDY_KINDS)) or kinds
     return document.finding((*path, "kind"), "PE003", f"unknown remedy kind `{word}`", hint)
 
 
-def _explained(details: ErrorDetails) -> tuple[str, str]:
+def _explained(details: ErrorDetails, path: Path) -> tuple[str, str]:
     kind, got = details["type"], details["input"]
-    if kind in _EXPECTED:
-        message, hint = _EXPECTED[kind]
-        return f"{message}, got {_name_of(got)}", hint
+    found = wrong_type(kind, got, path)
+    if found is not None:
+        return found
     if kind in {"enum", "literal_error"}:
         choices = _choices(str(details.get("ctx", {}).get("expected", "")))
-        hint = did_you_mean(str(got), choices) or f"write one of {', '.join(choices)}"
-        return f"`{got}` is not one of {', '.join(choices)}", hint
+        return f"`{got}` is not one of {', '.join(choices)}", one_of(got, choices)
     if kind == "string_pattern_mismatch":
-        pattern = str(details["ctx"]["pattern"])
-        hint = next((words for part, words in _PATTERNS if part in pattern), f"the pattern is {pattern}")
-        return f"`{got}` cannot stand here", hint
+        return f"`{got}` cannot stand here", wrong_name(str(details["ctx"]["pattern"]), got)
     if kind in {"too_short", "string_too_short"}:
         return "nothing is written here", "write at least one"
     message = details["msg"]
@@ -204,10 +193,6 @@ def _explained(details: ErrorDetails) -> tuple[str, str]:
 
 def _choices(expected: str) -> list[str]:
     return [word.strip().strip("'") for word in expected.replace(" or ", ", ").split(",")]
-
-
-def _name_of(value: Any) -> str:
-    return next((name for kind, name in _NAMES if isinstance(value, kind)), "nothing")
 
 
 def _model_at(document: Document, path: Path) -> type[BaseModel]:

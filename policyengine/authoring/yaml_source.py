@@ -32,7 +32,9 @@ from policyengine.authoring.yaml_events import (
     strict_events,
 )
 from policyengine.authoring.yaml_scalars import scalar_indices
+from policyengine.authoring.yaml_slips import Stop, encoding_hint, slip
 from policyengine.domain.money import MAX_EXACT
+from policyengine.domain.said import date_hint
 from policyengine.errors import Finding
 
 MAX_BYTES = 1024 * 1024
@@ -59,21 +61,14 @@ _WORDS: Mapping[str, bool | None] = {
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
 _PLAIN_WORDS = (
-    ("found character '\\t'", "a tab stands where only spaces may", "indent with spaces"),
     (
         "mapping values are not allowed",
         "a second `: ` stands in this place",
         "put text that contains `: ` in quotes, and check the indentation",
     ),
     ("unexpected end of stream", "a quote is opened here and never closed", "close it"),
-    (
-        "expected <block end>",
-        "this line does not fit the indentation of those above",
-        "lines of one block start in the same column",
-    ),
     ("sequence entries", "a list item cannot start here", "begin `- ` on a line of its own"),
     ("could not find expected ':'", "a key without `:`", "write `key: value`"),
-    ("cannot start any token", "text cannot start with this character", "put it in quotes"),
     ("expected ',' or", "a bracket is not closed, or a comma is missing", "check the `[` or `{` before it"),
     ("expected '<document start>'", "something stands after the end", "check brackets and indentation"),
     ("expected a comment or a line break", "only a line break may follow here", "start a new line"),
@@ -190,8 +185,8 @@ class _Builder:
         elif isinstance(event, Scalar | MappingStart | SequenceStart):
             if getattr(event, "ctag", None) is not None:
                 raise _RefusedError(
-                    index, "PE005", "tags (`!`) are refused",
-                    "remove it, or put text that starts with `!` in quotes",
+                    index, "PE005", "`!` at the beginning means a tag, and tags are refused",
+                    "put the whole condition in quotes",
                 )  # fmt: skip
             self._node(event, index)
 
@@ -297,7 +292,8 @@ def _resolve(text: str) -> Any:
         if _INSTANT.fullmatch(text):
             return datetime.fromisoformat(text)
     except ValueError as error:
-        raise ValueError(f"`{text}` is no date of the calendar", "quote it if it is text") from error
+        hint = date_hint(text) if _DAY.fullmatch(text) else "write a time such as 2020-03-15T08:00:00Z"
+        raise ValueError(f"`{text}` is no date of the calendar", hint) from error
     return text
 
 
@@ -341,7 +337,7 @@ def _decode(raw: bytes) -> str:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise _RefusedError(line, "PE005", "not UTF-8 text", "save the file as UTF-8") from error
+        raise _RefusedError(line, "PE005", *encoding_hint(raw)) from error
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     control = _CONTROL.search(text)
     if control is not None:
@@ -360,7 +356,7 @@ def _parse(text: str) -> tuple[_Builder, _RefusedError | None]:
     try:
         return builder, _build(strict_events(text), builder)
     except MarkedYAMLError as error:
-        return builder, _explain(error, len(text.rstrip()))
+        return builder, _explain(error, text)
     except ReaderError as error:
         return builder, _RefusedError(
             error.position, "PE005", "a character that text cannot hold", "remove it"
@@ -380,12 +376,17 @@ def _build(events: Iterable[Event], builder: _Builder) -> _RefusedError | None:
     return None
 
 
-def _explain(error: MarkedYAMLError, end: int) -> _RefusedError:
+def _explain(error: MarkedYAMLError, text: str) -> _RefusedError:
+    end = len(text.rstrip())
     problem = str(error.problem or error.context or "not YAML")
     mark = error.problem_mark or error.context_mark
     if mark is not None and mark.index >= end and error.context_mark is not None:
         mark = error.context_mark  # what was opened and never closed, not the end of the file
     index = min(mark.index, end) if mark is not None else 0
+    began = None if error.context_mark is None else error.context_mark.index
+    meant = slip(Stop(text, index, problem, began))
+    if meant is not None:
+        return _RefusedError(meant.index, "PE001", meant.message, meant.hint)
     for needle, message, hint in _PLAIN_WORDS:
         if needle in problem:
             return _RefusedError(index, "PE001", message, hint)

@@ -262,7 +262,7 @@ class Table(Model):
         description="lists of cells, one for each column; or text with one row a line, cells between `|`"
     )
     otherwise: Literal["nothing"] | None = Field(
-        None, description="`nothing`: where no row fits the rule is meant not to apply, and `check` is content"
+        None, description="`nothing`: where no row fits, the rule is not meant to apply; `check` is content"
     )
 
 

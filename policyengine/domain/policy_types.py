@@ -28,9 +28,11 @@ from pydantic_core import PydanticCustomError
 from policyengine.domain.calendar import zone_names
 from policyengine.domain.money import Money, currency_digits
 from policyengine.domain.near import did_you_mean
+from policyengine.domain.said import currency_hint, date_hint, date_said, language_hint, money_said
 from policyengine.errors import MoneyError
 
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
+_LONGEST_SHOWN = 60
 _DAY_PATTERN = "^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
 # What editors complete from: alternatives that do not overlap (a date is text to JSON Schema).
 _LIST_SCHEMA = {"type": "array", "items": {"type": "string"}}
@@ -64,7 +66,7 @@ def _language(tag: str) -> str:
     try:
         Locale.parse(tag, sep="-")
     except (UnknownLocaleError, ValueError) as error:
-        raise fault("PE003", f"unknown language `{tag}`", "write a code such as en or he") from error
+        raise fault("PE003", f"unknown language `{tag}`", language_hint(tag)) from error
     return tag
 
 
@@ -72,13 +74,15 @@ def _currency(code: str) -> str:
     try:
         currency_digits(code)
     except MoneyError as error:
-        raise fault("PE003", error.message) from error
+        message, _, hint = error.message.partition("; ")
+        raise fault("PE003", message, currency_hint(code) or hint) from error
     return code
 
 
 def _zone(name: str) -> str:
     if name not in zone_names():
-        hint = did_you_mean(name, zone_names()) or "write an IANA name such as Asia/Jerusalem"
+        near = "" if name.isupper() else did_you_mean(name, zone_names())  # IST is in Israel and in India
+        hint = near or "write continent/city, such as Asia/Jerusalem"
         raise fault("PE003", f"unknown time zone `{name}`", hint)
     return name
 
@@ -87,7 +91,9 @@ def _money_text(text: str) -> str:
     try:
         Money.literal(text)
     except MoneyError as error:
-        raise fault("PE003", error.message) from error
+        message, _, hint = error.message.partition("; ")
+        meant = money_said(text)
+        raise fault("PE003", message, f"write {meant}" if meant else hint) from error
     return text
 
 
@@ -99,8 +105,13 @@ def read_date(raw: Any) -> date:
         try:
             return date.fromisoformat(raw)
         except ValueError as error:
-            raise fault("PE003", f"`{raw}` is no date of the calendar") from error
-    raise fault("PE003", "not a date", "write a date such as 2020-03-15")
+            raise fault("PE003", f"`{raw}` is no date of the calendar", date_hint(raw)) from error
+    raise fault("PE003", f"`{_shown(raw)}` is no date", date_hint(str(raw)))
+
+
+def _shown(raw: Any) -> str:
+    text = raw.isoformat() if isinstance(raw, datetime) else str(raw)
+    return text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}…"
 
 
 def read_day(raw: Any) -> date | datetime:
@@ -111,8 +122,8 @@ def read_day(raw: Any) -> date | datetime:
         try:
             return datetime.fromisoformat(raw)
         except ValueError as error:
-            hint = "write 2020-03-15, or 2020-03-15T08:00:00Z"
-            raise fault("PE003", f"`{raw}` is no date or time", hint) from error
+            hint = date_hint(raw) if date_said(raw) else "write 2020-03-15, or 2020-03-15T08:00:00Z"
+            raise fault("PE003", f"`{_shown(raw)}` is no date or time", hint) from error
     return read_date(raw)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from typing import Annotated, Any, Literal, get_args
 
@@ -39,7 +40,8 @@ class Expression:
 
 def _money(raw: Any) -> Any:
     if not isinstance(raw, str):
-        raise fault("PE003", "an amount of money is CEL text", 'write money("100 ILS") or booking.paid')
+        written = f'money("{raw} ILS")' if isinstance(raw, (int, Decimal)) else 'money("100 ILS")'
+        raise fault("PE003", "an amount of money needs its currency", f"write {written}, or booking.paid")
     return raw
 
 

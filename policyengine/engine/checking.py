@@ -224,6 +224,8 @@ class Checker:
             self._choices(first, (second,))
             self._choices(second, (first,))
         if name == "@in" and isinstance(arguments[1], Items):
+            ranges = (complaints.range_in_list(arguments[0], item) for item in arguments[1].items)
+            self.problems += [problem for problem in ranges if problem is not None]
             self._choices(arguments[0], arguments[1].items)
 
     def _choices(self, attribute: Node, values: tuple[Node, ...]) -> None:

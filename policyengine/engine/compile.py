@@ -146,7 +146,8 @@ class PolicyCompiler:
         window = anchor_window(policy, policy.effective, by, kind)
         if window.until is not None and window.until <= window.start:
             text = "`until` is not after `from`: the version would never govern"
-            self.report.add(self.at, ("effective", "until"), "PE053", text)
+            hint = "`until` is the first day that does not count any more: write a later one"
+            self.report.add(self.at, ("effective", "until"), "PE053", text, hint)
         for fault in policy_scope_faults(self.catalogue, policy):
             self.report.add(self.at, fault.path, fault.code, fault.message, fault.hint)
         enforced = policy.enforced

@@ -10,12 +10,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from policyengine.domain.near import did_you_mean
+from policyengine.domain.said import date_said
 from policyengine.domain.values import ValueType
 from policyengine.engine import operators
 from policyengine.engine.functions import FUNCTIONS, Function
 from policyengine.engine.literals import date_literal, money_literal
 from policyengine.engine.syntax import Call, Name, Problem
-from policyengine.engine.tree import AND, CHOOSE, NOT, OR, Attribute, Const, Node
+from policyengine.engine.tree import AND, CHOOSE, NOT, OR, Apply, Attribute, Const, Node
 from policyengine.engine.units import Kind, Scope, Unit
 
 MACROS = ("all", "exists", "exists_one", "filter", "map")
@@ -37,6 +38,20 @@ _ALIKE = frozenset({*operators.COMPARISONS, *operators.EQUALITIES, "_+_", "_-_",
 _LIBRARY = frozenset({"int", "uint", "double", "bool", "bytes", "dyn", "type"})  # CEL's, unused here
 _UNQUOTED = {Kind.INTEGER: re.compile(r"-?[0-9]+"), Kind.FLAG: re.compile("true|false")}
 _MOST = 8  # names that a hint lists
+_TODAY = "there is no clock: the day of the event is date_of(event.time)"
+# what such functions are called in spreadsheets, and how it is said here
+_ELSEWHERE = {
+    "if": "write condition ? this : that",
+    "iff": "write condition ? this : that",
+    "and": "write a && b",
+    "or": "write a || b",
+    "not": "write !a",
+    "sum": "write a + b",
+    **dict.fromkeys(("today", "now"), _TODAY),
+    **dict.fromkeys(
+        ("isblank", "isempty", "exists"), "write !present(booking.paid) to ask whether it is absent"
+    ),
+}
 
 
 def no_parts(unit: Unit, part: str, offset: int) -> Problem:
@@ -58,6 +73,8 @@ def unknown_attribute(name: Name, scope: Scope) -> Problem:
     parent = whole.rpartition(".")[0]
     if parent in scope.units:
         hint = f"`{parent}` is {scope.units[parent].words} and has no parts"
+    elif f"param.{whole}" in scope.units:
+        hint = f"write param.{whole} if you mean the parameter"
     else:
         hint = did_you_mean(whole, scope.units) or _siblings(whole, scope.units)
     kind = "parameter" if whole.startswith("param.") else "attribute"
@@ -88,7 +105,8 @@ def unknown_function(call: Call) -> Problem:
     if isinstance(call.target, Name) and "." not in call.target.name and call.target.name == "math":
         name = f"{call.target.name}.{name}"
     known = (*FUNCTIONS, *operators.GLOBALS, *operators.METHODS, *MACROS, "timestamp", "duration")
-    return Problem("PE034", f"unknown function `{name}`", did_you_mean(name, known), call.offset)
+    hint = _ELSEWHERE.get(name.lower()) or did_you_mean(name, known)
+    return Problem("PE034", f"unknown function `{name}`", hint, call.offset)
 
 
 def mismatch(name: str, arguments: tuple[Node, ...], offset: int, currency: str | None) -> Problem:
@@ -101,9 +119,17 @@ def mismatch(name: str, arguments: tuple[Node, ...], offset: int, currency: str 
     return Problem("PE032", f"`{name}` cannot be used on {given}", hint, offset)
 
 
-def _repair(name: str, arguments: tuple[Node, ...], currency: str | None) -> str:
+def _repair(  # noqa: PLR0911 - one for each mistake that is known
+    name: str, arguments: tuple[Node, ...], currency: str | None
+) -> str:
     """What to write instead, where that is clear."""
     kinds = {argument.unit.kind for argument in arguments}
+    if name == "_*_" and kinds == {Kind.MONEY, Kind.DECIMAL}:
+        return _share(*arguments)
+    if name in _ALIKE and (day := _calculated_date(arguments)):
+        return f'write date("{day}")'
+    if name == "@in" and (bounds := _difference(arguments[1])):
+        return f"write between({_source(arguments[0])}, {bounds[0]}, {bounds[1]})"
     if Kind.DECIMAL in kinds:
         return "a decimal can only be an argument of `percent`"
     if name in ("_/_", "_%_") and arguments[0].unit.kind is Kind.MONEY:
@@ -118,6 +144,48 @@ def _repair(name: str, arguments: tuple[Node, ...], currency: str | None) -> str
         first, second = arguments
         return _pair(first, second, currency) or _pair(second, first, currency)
     return ""
+
+
+def _share(first: Node, second: Node) -> str:
+    """`booking.paid * 0.8`."""
+    money, share = (first, second) if first.unit.kind is Kind.MONEY else (second, first)
+    if not isinstance(share, Const):
+        return "write percent(…)"
+    return f"write percent({_source(money)}, {float(share.value * 100):g})"
+
+
+def _calculated_date(arguments: tuple[Node, ...]) -> str:
+    """`2020-03-15` without quotes is a subtraction, `15/03/2020` a division."""
+    for argument in arguments:
+        match argument:
+            case Apply(
+                function=outer,
+                arguments=(
+                    Apply(function=inner, arguments=(Const() as one, Const() as two)),
+                    Const() as three,
+                ),
+            ) if outer == inner and outer in ("_-_", "_/_"):
+                day = date_said("-".join(str(part.value) for part in (one, two, three)))
+                return "" if day is None else day.isoformat()
+    return ""
+
+
+def _difference(node: Node) -> tuple[int, int] | None:
+    """`1-5`, which people write for a range."""
+    match node:
+        case Apply(function="_-_", arguments=(Const(value=int(low)), Const(value=int(high)))):
+            return low, high
+    return None
+
+
+def range_in_list(attribute: Node, item: Node) -> Problem | None:
+    """`in [1-5]`, which would look for -4."""
+    bounds = _difference(item)
+    if bounds is None:
+        return None
+    text = f"`{bounds[0]}-{bounds[1]}` is a subtraction, not a range"
+    hint = f"write between({_source(attribute)}, {bounds[0]}, {bounds[1]})"
+    return Problem("PE036", text, hint, item.offset)
 
 
 def _pair(wanted: Node, given: Node, currency: str | None) -> str:

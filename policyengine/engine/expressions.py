@@ -235,7 +235,7 @@ class Language:
             hint = self._bare(source, expect)
             if not hint:
                 raise
-            raise ExpressionError((Problem("PE033", f"`{source}` is not CEL", hint, 0),)) from error
+            raise ExpressionError((Problem("PE033", f"`{source}` is not understood", hint, 0),)) from error
 
     def _bare(self, text: object, expect: ValueType | None) -> str:
         if expect is None or expect is ValueType.TEXTS:

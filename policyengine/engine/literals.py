@@ -12,6 +12,7 @@ from fractions import Fraction
 
 from policyengine.domain.calendar import in_range
 from policyengine.domain.money import Money
+from policyengine.domain.said import money_said
 from policyengine.engine.operators import LONGEST_DURATION
 from policyengine.engine.syntax import Problem
 from policyengine.engine.tree import Const
@@ -53,7 +54,8 @@ def _money(text: str, offset: int) -> Const | Problem:
         money = Money.literal(text)
     except PolicyEngineError as error:
         message, _, hint = error.message.partition("; ")
-        return Problem("PE037", message, hint, offset)
+        meant = money_said(text)
+        return Problem("PE037", message, f'write money("{meant}")' if meant else hint, offset)
     return Const(MONEY, money.minor, offset, money.currency)
 
 

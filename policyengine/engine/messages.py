@@ -6,7 +6,7 @@ has no words in every language, so compiling refuses it as a placeholder.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -49,7 +49,7 @@ class Template:
 def parse_template(text: str, language: str, zone: ZoneInfo) -> Template:
     """Read ``Hello {name}``; ``{{`` is a brace. ValueError says what is malformed."""
     pieces: list[tuple[str, str | None]] = []
-    for literal, name, spec, conversion in Formatter().parse(text):
+    for literal, name, spec, conversion in _parts(text):
         if spec or conversion:
             message = f"`{{{name}}}` takes no format; money and dates are written by language"
             raise ValueError(message)
@@ -58,6 +58,18 @@ def parse_template(text: str, language: str, zone: ZoneInfo) -> Template:
             raise ValueError(message)
         pieces.append((literal, None if name is None else name.strip()))
     return Template(language, zone, tuple(pieces))
+
+
+def _parts(text: str) -> Iterator[tuple[str, str | None, str | None, str | None]]:
+    try:
+        yield from Formatter().parse(text)
+    except ValueError as error:
+        problem = str(error)
+        if "'}'" in problem and "Single" in problem:
+            message = "a `}` without its `{`; write `}}` for a brace"
+        else:
+            message = "a `{` is not closed; write `{until}` for a value, and `{{` for a brace"
+        raise ValueError(message) from error
 
 
 @lru_cache(maxsize=65_536, typed=True)

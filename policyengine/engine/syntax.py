@@ -15,11 +15,13 @@ from cel_expr_python import cel
 from google.protobuf import any_pb2
 from google.protobuf.message import DecodeError
 
+from policyengine.engine.slips import slip
+
 LONGEST_SOURCE = 10_000  # code points; a condition that needs more belongs in a decision table
 
 _ERROR = re.compile(r"ERROR: <input>:(\d+):(\d+): ([^\n]*)")
 _UNEXPECTED = re.compile(
-    r"Syntax error: (?:mismatched|extraneous) input '(.*)' expecting|no viable .* at input '(.*)'"
+    r"Syntax error: (?:(?:mismatched|extraneous) input '(.*)' expecting|no viable .* at input '(.*)')"
 )
 _CHARACTER = re.compile(r"Syntax error: token recognition error at: '(.*)'")
 _LITERALS = frozenset({"string_value", "int64_value", "bool_value", "double_value"})
@@ -221,6 +223,9 @@ def _syntax_error(source: str, text: str) -> ExpressionError:
             (Problem("PE033", "the expression is not valid CEL", text.partition("\n")[0][:100], 0),)
         )
     offset = _offset(source, int(found[1]), int(found[2]))
+    meant = slip(source, offset)
+    if meant is not None:
+        return ExpressionError((Problem("PE033", *meant),))
     return ExpressionError((_explain(found[3], offset),))
 
 
@@ -237,7 +242,7 @@ def _explain(message: str, offset: int) -> Problem:
     if found := _UNEXPECTED.match(message):
         word = found[1] or found[2] or ""
         if word == "<EOF>":
-            return Problem("PE033", "the expression ends too early", "", offset)
+            return Problem("PE033", "the expression ends too early", "something is missing behind it", offset)
         hint = f"write `{_WORDS[word]}` for `{word}`" if word in _WORDS else ""
         return Problem("PE033", f"`{word}` is not expected here", hint, offset)
     if message.startswith("invalid int literal"):
@@ -248,7 +253,7 @@ def _explain(message: str, offset: int) -> Problem:
 def _unknown_character(character: str, offset: int) -> Problem:
     match character[:1]:
         case "=":
-            return Problem("PE033", "`=` does not compare", "write `==`", offset)
+            return Problem("PE033", "`=` does not compare", "write `==` to compare", offset)
         case "&" | "|":
             sign = character[0]
             return Problem("PE033", f"`{sign}` is no operator", f"write `{sign * 2}`", offset)

@@ -54,7 +54,7 @@ def test_a_sound_file_loads() -> None:
     ("old", "new", "expected"),
     [
         ("owner:", "ownr:", ["1:1: PE004 `owner` is missing; who answers for it", "4:1: PE002 unknown key `ownr`; did you mean `owner`?"]),
-        ("version: 1", 'version: "1"', ["2:10: PE003 expected a whole number, got text; write digits only, without quotes"]),
+        ("version: 1", 'version: "1"', ["2:10: PE003 expected a whole number, got text; write 1, without quotes"]),
         ("version: 1", "version: true", ["2:10: PE003 expected a whole number, got true or false; write digits only, without quotes"]),
         ("version: 1", "version:", ["2:1: PE003 `version` has no value; write one, or remove the line"]),
         ("goodwill", "godwill", ["5:8: PE003 `godwill` is not one of statutory, contractual, goodwill; did you mean `goodwill`?"]),
@@ -62,23 +62,23 @@ def test_a_sound_file_loads() -> None:
         ("rules:", "retroactive: {since: 2020-03-01}\nrules:", ["7:14: PE004 `from` is missing", "7:15: PE002 unknown key `since`; keys are from"]),
         ("rules:", "staff_first: {hours: 4, days: 3}\nrules:", ["7:25: PE002 unknown key `days`; keys are hours"]),
         ("    when:", "    follow_up:\n      - {on: 2020-05-01, event: booking.completed}\n    when:", ["11:9: PE004 `at` is missing", "11:10: PE002 unknown key `on`; keys are at, event, data"]),
-        ("2020-03-15", "15.3.2020", ["6:19: PE003 `15.3.2020` is no date or time; write 2020-03-15, or 2020-03-15T08:00:00Z"]),
-        ("2020-03-15", "2020-02-30", ["6:19: PE003 `2020-02-30` is no date of the calendar; quote it if it is text"]),
+        ("2020-03-15", "15.3.2020", ["6:19: PE003 `15.3.2020` is no date or time; write 2020-03-15"]),
+        ("2020-03-15", "2020-02-30", ["6:19: PE003 `2020-02-30` is no date of the calendar; there is no 30 February 2020: the last day of that month is 2020-02-29"]),
         ("points.extend", "points.extnd", ["13:15: PE003 unknown remedy kind `points.extnd`; did you mean `points.extend`?"]),
         ("        until:", "        untl:", ["13:9: PE004 `until` is missing; last day on which the points are valid", "14:9: PE002 `points.extend` has no field `untl`; did you mean `until`? Its fields are note, kind, until"]),
         ("kind: points.extend", "knd: points.extend", ["13:9: PE004 `kind` is missing; kinds are"]),
         ("keep", "keep points", ["8:9: PE003 `keep points` cannot stand here; write small letters, digits, `-`, `_` and `.`"]),
         ("{en: Points kept}", "{xx: Points kept}", ["3:9: PE003 unknown language `xx`; write a code such as en or he"]),
         ("rules:", "timezone: Asia/Jerusalm\nrules:", ["7:11: PE003 unknown time zone `Asia/Jerusalm`; did you mean `Asia/Jerusalem`?"]),
-        ("rules:", "shadow: yes\nrules:", ["7:9: PE003 expected true or false, got text; write true or false, without quotes"]),
-        ("rules:", "announced: 20200320\nrules:", ["7:12: PE003 not a date; write a date such as 2020-03-15"]),
+        ("rules:", "shadow: yes\nrules:", ["7:9: PE003 expected true or false, got text; write true, without quotes"]),
+        ("rules:", "announced: 20200320\nrules:", ["7:12: PE003 `20200320` is no date; write 2020-03-20"]),
         ("rules:", "cap: {per: entity}\nrules:", ["7:6: PE003 a cap has either `count` or `amount`; write one of the two"]),
         ("rules:", "cap: {count: 1, period: 3 weeks}\nrules:", ["7:25: PE003 `3 weeks` cannot stand here; write ever, year, month, week, day, or a number of days such as `30 days`"]),
         ("rules:", "enforced: {from: 2020-05-01, until: 2020-05-01}\nrules:", ["7:37: PE053 `until` is not after `from`: it would never be enforced; the window is half-open: [from, until)"]),
         ("rules:", "parameters: {a: {}}\nrules:", ["7:17: PE003 nothing is written here; write at least one"]),
-        ("rules:", "parameters: {a: {soon: 3}}\nrules:", ["7:18: PE003 not a date; write a date such as 2020-03-15"]),
+        ("rules:", "parameters: {a: {soon: 3}}\nrules:", ["7:18: PE003 `soon` is no date; write year-month-day, such as 2020-03-15"]),
         ("    grant:", "    deny: {reason: no}\n    grant:", ["12:11: PE003 a rule that denies cannot also grant or offer; write two rules"]),
-        ("kind: points.extend", "kind: refund\n        amount: 100", ['14:17: PE003 an amount of money is CEL text; write money("100 ILS") or booking.paid', "15:9: PE002 `refund` has no field `until`"]),
+        ("kind: points.extend", "kind: refund\n        amount: 100", ['14:17: PE003 an amount of money needs its currency; write money("100 ILS"), or booking.paid', "15:9: PE002 `refund` has no field `until`"]),
     ],
 )  # fmt: skip
 def test_a_fault_is_told_with_place_code_and_hint(old: str, new: str, expected: list[str]) -> None:
@@ -89,7 +89,7 @@ def test_a_fault_is_told_with_place_code_and_hint(old: str, new: str, expected: 
 
 
 def test_a_file_that_is_no_mapping_is_told_so() -> None:
-    assert texts_of("- a\n") == ["1:1: PE003 a policy file holds `key: value` lines; see the reference"]
+    assert texts_of("- a\n") == ["1:1: PE003 a policy file holds `key: value` lines; begin with `policy: name/of-it`; `policyengine new` writes one to start from"]
 
 
 OFFER = """\
