@@ -269,9 +269,7 @@ def worker_of(
 
     def pipeline(shard: str, policy_set: PolicySet) -> Pipeline:
         own = settings.model_copy(update={"shard": shard})
-        writer = pipeline_of(store, policy_set, own, shard, tuple(topics))
-        writer.publish()
-        return writer
+        return pipeline_of(store, policy_set, own, shard, tuple(topics))
 
     return Worker(
         store,

@@ -230,13 +230,15 @@ class Database:
         is_postgres = self.engine.dialect.name == "postgresql"
         lock = postgres.alone(self.engine) if is_postgres else nullcontext()
         with self.errors(), lock, self.writing() as connection:  # now that nobody else can be migrating
+            unhurried = postgres.unhurried(connection) if is_postgres else nullcontext()
             if self._check_revision():
                 return
             from alembic import command
 
             config = _alembic_config()
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            with unhurried:
+                command.upgrade(config, "head")
 
 
 def _typeof(column: Column[Any]) -> list[str]:
@@ -285,17 +287,19 @@ def _engine(url: URL, *, read_only: bool) -> Engine:
         return create_engine(
             "sqlite://", creator=lambda: _connect_sqlite(path, read_only=read_only), poolclass=NullPool
         )
+    url, answer = postgres.split(url)
+    is_ours = url.get_driver_name() == "psycopg"
     try:
         engine = create_engine(
             url,
             poolclass=NullPool,
             isolation_level="REPEATABLE READ",
-            connect_args=postgres.connecting(url, read_only=read_only)
-            if url.get_driver_name() == "psycopg"
-            else {},
+            connect_args=postgres.connecting(url, read_only=read_only, answer=answer) if is_ours else {},
         )
     except (ModuleNotFoundError, exc.NoSuchModuleError) as error:
         raise UsageError(f"the driver of `{url.drivername}` is not installed ({error})") from error
+    if is_ours and answer and not read_only:
+        postgres.patient(engine, answer)
     return engine.execution_options(postgresql_readonly=read_only)
 
 

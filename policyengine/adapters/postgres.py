@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Any
 
-from sqlalchemy import URL, Engine
+from sqlalchemy import URL, Connection, Engine, event
 
 from policyengine.errors import LedgerError, PolicyEngineError, UsageError
 
 _MIGRATING = 0x706F6C6963  # a number of this program's own, for the lock
 _LOCK_SECONDS = 10
 _IDLE_SECONDS = 10  # in a transaction: a writer that is frozen must not hold its shard for ever
+_ANSWER_SECONDS = 60.0  # for a statement of a writer
+ANSWER = "answer_timeout"  # of the URL, seconds: for a writer's statement, by default the above; 0: no bound
+_FOR_EVER = 86_400.0
 _FOR_A_WHILE = ("starting up", "shutting down", "recovery", "too many clients", "connection slots")
 # by SQLSTATE or its class (two characters): code and what to do; "" are those of wrong use
 _REMEDIES = {
@@ -25,6 +29,7 @@ _REMEDIES = {
     "53": ("PE713", "has no room for another connection; work goes on when it has"),
     "08": ("PE713", "does not answer; work goes on when it does"),
     "57": ("PE713", "is being stopped or started; work goes on when it is back"),
+    "57014": ("PE713", "takes too long for a statement; see why, or raise answer_timeout in --ledger"),
     "28": ("", "does not let this user in; mend the user or password in --ledger"),
     "3D": ("", "is not there; make it (CREATE DATABASE), or name another with --ledger"),
     "42501": ("", "may not be used like this by this user; GRANT it"),
@@ -37,12 +42,28 @@ def with_driver(url: URL) -> URL:
     return url.set(drivername="postgresql+psycopg") if url.drivername == "postgresql" else url
 
 
-def connecting(url: URL, *, read_only: bool = False) -> dict[str, Any]:
+def split(url: URL) -> tuple[URL, float]:
+    """The URL as the driver knows it, and for how many seconds a writer waits for an answer; 0: for ever."""
+    told = url.query.get(ANSWER, _ANSWER_SECONDS)
+    try:
+        seconds = float(str(told))
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds < _FOR_EVER:
+        raise UsageError(
+            f"`{ANSWER}={told}` in --ledger: write seconds, such as {_ANSWER_SECONDS:g}; 0: no bound"
+        )
+    return url.difference_update_query([ANSWER]), seconds
+
+
+def connecting(url: URL, *, read_only: bool = False, answer: float = _ANSWER_SECONDS) -> dict[str, Any]:
     """Arguments for the driver: no wait is endless, unless the URL says so.
 
     Whoever only reads does so in one transaction, and may think in between for as long as it takes.
+    ``answer``: seconds that the server gives a writer's statement; see ``patient`` for one that is frozen.
     """
-    idle = "" if read_only else f" -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s"
+    idle = f" -c idle_in_transaction_session_timeout={_IDLE_SECONDS}s -c statement_timeout={answer:.3f}s"
+    idle = "" if read_only else idle
     wanted: dict[str, Any] = {
         "application_name": "policyengine",
         "connect_timeout": 10,
@@ -55,11 +76,58 @@ def connecting(url: URL, *, read_only: bool = False) -> dict[str, Any]:
     return {name: value for name, value in wanted.items() if name not in url.query}
 
 
+def patient(engine: Engine, seconds: float) -> None:
+    """Let no connection of the engine wait longer for an answer: the server may be frozen, or the line.
+
+    The system sees a line that is cut (``tcp_user_timeout``), not a server that takes what it is sent and
+    does not answer. Such a connection is given up.
+    """
+    import psycopg
+
+    class Impatient(psycopg.Connection[Any]):
+        patience: float | None = seconds
+
+        def wait(self, gen: Any, *arguments: Any, **named: Any) -> Any:
+            return super().wait(self._hurried(gen), *arguments, **named)
+
+        def _hurried(self, gen: Any) -> Generator[Any, Any, Any]:
+            """What the driver does while it waits, also when nothing has come for a moment."""
+            began, come = monotonic(), None
+            try:
+                while True:
+                    come = yield gen.send(come)
+                    if not come and self.patience is not None and monotonic() > began + self.patience:
+                        self.pgconn.finish()
+                        raise psycopg.OperationalError(f"no answer within {self.patience:g} seconds")
+            except StopIteration as over:
+                return over.value
+
+    event.listen(
+        engine, "do_connect", lambda _dialect, _record, args, named: Impatient.connect(*args, **named)
+    )
+
+
+@contextmanager
+def unhurried(connection: Connection) -> Iterator[None]:
+    """A transaction that may take as long as it likes: tables are being changed."""
+    driver = connection.connection.driver_connection
+    before = getattr(driver, "patience", None)
+    connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
+    if before is not None:
+        driver.patience = None  # type: ignore[union-attr]
+    try:
+        yield
+    finally:
+        if before is not None:
+            driver.patience = before  # type: ignore[union-attr]
+
+
 @contextmanager
 def alone(engine: Engine) -> Iterator[None]:
     """Nobody else brings the tables up to date meanwhile; who comes second sees what the first did."""
     with engine.connect() as connection:
         held = connection.execution_options(isolation_level="AUTOCOMMIT")
+        held.exec_driver_sql("SET statement_timeout = 0")
         held.exec_driver_sql(f"SELECT pg_advisory_lock({_MIGRATING})")
         yield  # closing the connection gives the lock back
 

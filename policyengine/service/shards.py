@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import traceback
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from typing import TypeVar
@@ -22,10 +22,11 @@ from policyengine.service.metrics import Meters
 from policyengine.service.pipeline import Pipeline, Tally
 from policyengine.service.poison import Poison
 from policyengine.service.policy_sets import PolicySet
-from policyengine.service.ports import DEAD_LETTERS, LedgerStore
+from policyengine.service.ports import DEAD_LETTERS, Head, LedgerStore
 from policyengine.service.stream_ports import Clock, Published, Publisher, Stream
 
 FENCED = "PE701"  # another writer has the shard
+OLDER = "PE714"  # more of it was published than the ledger holds
 _NO_FORM = "PE710"  # what was decided has no canonical form
 _ATTEMPTS = 3  # at what the engine itself fails at
 _LINES = 3  # of its traceback that go into the reason
@@ -83,7 +84,6 @@ class Shard:
         self._publish_at = self._tick_at = 0.0
         self._stream_failures = 0
         self.unpublished = 0  # about how many entries
-        self.gone = False
 
     # --- opening and closing ------------------------------------------------------------------------
 
@@ -94,9 +94,16 @@ class Shard:
         return self.first if position is None else position
 
     def open(self) -> None:
-        """Claim it, which shuts out every writer before; go on where the ledger stands."""
+        """Claim it, which shuts out every writer before; go on where the ledger stands.
+
+        invariant: nothing is decided before all others are shut out of the stream, too, and it is known that
+        all that was published is in this ledger. So nobody publishes what another has decided since.
+        """
         self.close()
         pipeline = self._make(self.name)
+        positions = self._open_publisher(pipeline.head)
+        pipeline.publish()
+        self._mark(positions)
         self._stream.open_world(self.name, pipeline.position(self._world))
         self.pipeline = pipeline
         self.unpublished = 1  # perhaps
@@ -256,7 +263,8 @@ class Shard:
 
     def _publish(self) -> bool:
         """One transaction; whether more is waiting."""
-        publisher = self._publisher or self._opened()
+        if self._publisher is None:
+            self._mark(self._open_publisher(self._writer.head))
         limit, size = self._pace.published, self._writer.head.size
         messages: dict[str, list[Published]] = {}
         positions: dict[str, int] = {}
@@ -268,27 +276,47 @@ class Shard:
             positions[channel] = entries[-1].seq + 1 if len(entries) == limit else size
         if not any(messages.values()):
             return False
-        publisher.publish(messages, positions)
+        assert self._publisher is not None  # noqa: S101 - narrows the type, never false
+        self._publisher.publish(messages, positions)
         self._mark(positions)
         if messages[DEAD_LETTERS]:
             self._meters.dead_letters(len(messages[DEAD_LETTERS]))
         return any(len(several) == limit for several in messages.values())
 
-    def _opened(self) -> Publisher:
-        """A publisher that may write, at what the stream knows to be published.
+    def _open_publisher(self, head: Head) -> dict[str, int]:
+        """Become the one who may publish; what the stream knows to be published, by channel.
 
-        invariant: whoever opens it holds the shard: its present writer would be shut out.
+        invariant: whoever publishes held the shard after all others were shut out of the stream. Who takes it
+        over later shuts this one out, and reads what this one has published; who was first to open, and
+        has lost the shard before, stops here.
         """
-        self._stay()
-        publisher = self._publisher = self._stream.publisher(self.name)
-        positions = publisher.open()
-        self._positions = {}
-        self._mark(positions)
-        return publisher
+        publisher = self._stream.publisher(self.name)
+        try:
+            self._stay(head)  # else its present writer would be shut out for nothing
+            positions = publisher.open()
+            self._stay(head)
+            self._refuse_older(positions, head.size)
+        except BaseException:
+            publisher.close()
+            raise
+        self._publisher, self._positions = publisher, {}
+        return positions
 
-    def _stay(self) -> None:
-        if self._store.head(self.name).epoch != self._writer.head.epoch:
+    def _stay(self, head: Head) -> None:
+        if self._store.head(self.name).epoch != head.epoch:
             raise LedgerError(f"another writer has claimed the shard {self.name}", code=FENCED)
+
+    def _refuse_older(self, positions: Mapping[str, int], size: int) -> None:
+        published = max(positions.values(), default=0)
+        if published > size:
+            raise LedgerError(
+                f"this ledger is older than what was published: its shard {self.name} has {size} entries, "
+                f"and this group has published it up to entry {published}. An earlier copy was restored, or "
+                "--ledger names another one; nothing was decided. Stop all workers and bring the newest "
+                "ledger back; where it is lost, start them with another POLICYENGINE_KAFKA_GROUP: see "
+                "`To an earlier commit` in docs/operations.md",
+                code=OLDER,
+            )
 
     def _mark(self, positions: dict[str, int]) -> None:
         """Bring the ledger's own record up to what is published."""

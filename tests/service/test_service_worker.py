@@ -21,7 +21,7 @@ from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import DEAD_LETTERS, DECISIONS
 from policyengine.service.replay import replay
 from policyengine.service.set_aside import set_aside
-from policyengine.service.shards import Pace
+from policyengine.service.shards import Pace, Shard
 from policyengine.service.stream_ports import Assignments
 from policyengine.service.verification import verify_ledger
 from policyengine.service.worker import Worker
@@ -171,12 +171,18 @@ class Meters(NoMeters):
     def __init__(self) -> None:
         self.set_aside = 0
         self.is_refused = False
+        self.still: dict[str, str] = {}
 
     def poisoned(self) -> None:
         self.set_aside += 1
 
     def refused(self, refused: bool) -> None:
         self.is_refused = refused
+
+    def stands_still(self, shard: str, because: str | None) -> None:
+        self.still.pop(shard, None)
+        if because is not None:
+            self.still[shard] = because
 
 
 class Run:
@@ -208,15 +214,13 @@ class Run:
         return self.stream
 
     def _pipeline(self, shard: str, policies: PolicySet) -> Pipeline:
-        writer = Pipeline(
+        return Pipeline(
             self.store,
             policies,
             place=Place(shard, "0.1.0", shard),
             salts=salts(),
             channels=(DECISIONS, DEAD_LETTERS),
         )
-        writer.publish()
-        return writer
 
     def _stop(self) -> bool:
         return self._rounds <= 0
@@ -315,6 +319,7 @@ def test_a_shard_that_comes_back_goes_on_where_the_ledger_stands(run: Run, how: 
 
 
 def test_a_broker_that_is_away_holds_up_decisions_not_deciding(run: Run) -> None:
+    run.rounds(1)
     send(run, booked(), cancelled())
     run.broker.away = True
     run.rounds()
@@ -352,6 +357,66 @@ def test_a_database_that_is_away_stops_a_shard_until_it_is_back(
     assert run.health.why_not_ready() == []
     assert len(recorded(run)) == 4
     assert run.broker.decided() == recorded(run)
+
+
+def test_a_shard_that_cannot_be_read_is_told_until_it_is_another_workers(run: Run) -> None:
+    send(run, booked())
+    run.rounds()
+    run.worker.gone("a-0", "its first messages were deleted")
+    run.rounds()
+    assert run.health.why_not_ready() == ["a-0 stands still: its first messages were deleted"]
+    assert run.meters.still == {"a-0": "topic"}
+    assert run.stream is not None
+    run.stream.coming.append(("revoked", "a-0"))
+    run.rounds(1)
+    assert run.health.why_not_ready() == []
+    assert run.meters.still == {}
+
+
+def test_customers_go_on_where_the_world_cannot_be_read_and_it_is_told(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def gone(_: Stream) -> None:
+        raise StreamError("made anew", code="PE723")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stream, "poll_world", gone)
+        send(run, booked(), cancelled())
+        run.rounds()
+        assert len(recorded(run)) == 2
+        assert run.meters.still == {WORLD: "topic"}
+        assert "world-0 stands still" in run.health.why_not_ready()[0]
+    run.broker.world.append(line(DECLARED))
+    run.rounds()
+    assert run.health.why_not_ready() == []
+
+
+def test_a_shard_whose_ledger_fails_is_told_by_name_until_it_has_gone_on_for_a_while(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is opened and fails in turns; in between, nobody is told that all is well."""
+    commit, failing = run.store.commit, []
+
+    def fails(shard: str, *rest: Any) -> Any:
+        if failing and shard == "a-0":
+            raise LedgerError("the disk is full", code="PE707")
+        return commit(shard, *rest)
+
+    monkeypatch.setattr(run.store, "commit", fails)
+    send(run, booked())
+    run.rounds()
+    failing.append(True)
+    send(run, booked("b2"))
+    run.rounds(1)
+    for _ in range(8):
+        run.rounds(1)
+        assert run.health.why_not_ready() == ["a-0 stands still: the ledger fails: PE707 the disk is full"]
+    assert run.meters.still == {"a-0": "ledger"}
+    failing.clear()
+    run.rounds(40)
+    assert run.health.why_not_ready() == []
+    assert run.meters.still == {}
+    assert len(recorded(run)) == 2
 
 
 def test_whoever_was_fenced_gives_the_shard_up_and_claims_it_again_where_it_is_still_theirs(run: Run) -> None:
@@ -437,12 +502,92 @@ def test_without_a_policy_set_nothing_begins(tmp_path: Path) -> None:
         Run(store, Broker()).rounds()
 
 
+def test_a_ledger_that_is_older_than_what_was_published_decides_nothing_and_says_so(run: Run) -> None:
+    """Five entries were published, and the ledger that somebody restored has none."""
+    run.broker.positions["a-0"] = {DECISIONS: 5, DEAD_LETTERS: 5}
+    send(run, booked(), cancelled())
+    run.rounds(40)
+    assert run.store.head("a-0").size == 0
+    (reason,) = [one for one in run.health.why_not_ready() if "a-0" in one]
+    assert "PE714" in reason
+    assert "has 0 entries" in reason
+    assert "up to entry 5" in reason
+    run.broker.positions.clear()  # a group of its own
+    run.rounds(40)
+    assert len(recorded(run)) == 2
+    assert run.broker.decided() == recorded(run)
+    assert run.health.why_not_ready() == []
+
+
+def test_where_the_world_cannot_be_read_no_customers_event_is_passed_over(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send(run, booked(), cancelled())
+    run.rounds(1)
+    send(run, booked("b2"), cancelled("b2"))
+
+    def away(_: Stream) -> None:
+        raise StreamError("away", code="PE721")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Stream, "poll_world", away)
+        for _ in range(3):
+            with pytest.raises(StreamError):
+                run.rounds(1)
+    send(run, booked("b3"))
+    run.rounds()
+    assert len(recorded(run)) == 5
+
+
+def test_a_writer_that_lost_its_shard_in_the_middle_publishes_nothing_of_the_next_one(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It slept after it had looked where the shard ends; the next one has added decisions since."""
+    unpublished, again = run.store.unpublished, Run(run.store, run.broker)
+
+    def asleep(*arguments: Any) -> Any:
+        monkeypatch.setattr(run.store, "unpublished", unpublished)
+        send(run, booked("b2"), cancelled("b2"))
+        with monkeypatch.context() as patch:
+            patch.setattr(Shard, "publish", lambda _: True)  # not yet
+            again.rounds(6)
+        return unpublished(*arguments)
+
+    run.rounds(1)  # opened
+    send(run, booked(), cancelled())
+    monkeypatch.setattr(run.store, "unpublished", asleep)
+    run.rounds(1)
+    again.rounds()
+    assert len(recorded(run)) == 4
+    assert run.broker.decided() == recorded(run)
+
+
+def test_who_opens_the_stream_after_the_shard_was_lost_publishes_nothing(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It slept between the question whether the shard is still its own and the opening."""
+    opens, published = Publisher.open, []
+
+    def late(publisher: Publisher) -> dict[str, int]:
+        monkeypatch.setattr(Publisher, "open", opens)
+        run.store.claim("a-0")
+        return opens(publisher)
+
+    monkeypatch.setattr(Publisher, "open", late)
+    monkeypatch.setattr(Publisher, "publish", lambda *_: published.append(1))
+    send(run, booked())
+    run.rounds(1)
+    assert (published, recorded(run)) == ([], [])
+
+
 def test_who_is_told_to_stop_publishes_what_is_decided_and_leaves(run: Run) -> None:
+    run.rounds(1)
     send(run, booked(), cancelled())
     run.broker.away = True
     run.rounds(2)
     run.broker.away = False
     run.end()
+    assert len(run.broker.decided()) == 2
     assert run.broker.decided() == recorded(run)
     assert run.stream is not None
     assert run.stream.closed
