@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 
-.PHONY: help setup demo demo-kafka test unit lint schemas bench bench-memory bench-kafka lock clean
+.PHONY: help setup demo demo-kafka chaos test unit lint schemas bench bench-memory bench-kafka lock clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -24,6 +24,11 @@ demo: $(READY)   ## a year of customer events, decided, explained and verified
 demo-kafka: $(READY)  ## two workers on a real broker and database, one is killed; needs Java 17 and Maven
 	$(BIN)/python -m tests.kafka.demo
 
+MINUTES ?= 5
+SEED ?= $(shell date +%s)
+chaos: $(READY)  ## whatever may happen to workers, broker and database: make chaos MINUTES=5 SEED=7
+	$(BIN)/python -m tests.kafka.chaos --minutes $(MINUTES) --seed $(SEED)
+
 test: lint unit  ## everything CI runs
 
 lint: $(READY)
@@ -32,12 +37,14 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/policyengine schema export --check
+	$(BIN)/policyengine fmt --check rules
 
 unit: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadgroup
 
-schemas: $(READY)  ## write the generated schemas
+schemas: $(READY)  ## write the generated schemas and the vocabulary
 	$(BIN)/policyengine schema export
+	$(BIN)/policyengine catalog --format markdown > docs/vocabulary.md
 
 bench: $(READY)  ## measure, side by side, in one run
 	mkdir -p build
