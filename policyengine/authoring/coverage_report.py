@@ -110,7 +110,7 @@ def read_thresholds(texts: Sequence[str]) -> dict[str, Decimal]:
             percent = Decimal(number.removesuffix("%"))
         except InvalidOperation:
             percent = Decimal(-1)
-        if not 0 <= percent <= _WHOLE:
+        if percent.is_nan() or not 0 <= percent <= _WHOLE:
             raise UsageError(f"--threshold {text}: write a percentage such as 95, or rules=100")
         found[name] = percent
     return found
