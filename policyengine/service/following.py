@@ -54,37 +54,56 @@ class Following:
         self._board.look()
         if not self._board.follows(self._shard):
             return tally
-        if clock is not None:
-            for one in self._board.upcoming(self._shard, self._now):
-                if one.at_micros is not None and one.at_micros <= clock:
-                    tally.add(self._take_up_at(one, one.at_micros))
-        target = self._board.target(self._shard, max(self._now, clock or 0))
-        if target is not None and target not in (self._writer.head.policy_set, self._refused):
-            self._take_up(target)
+        now = max(self._reached(), clock or 0)
+        for one in self._board.upcoming(self._shard, self._reached()):
+            if one.at_micros is not None and one.at_micros <= now and one.digest != self._refused:
+                tally.add(self._writer.tick(one.at_micros - 1))
+        target = self._board.target(self._shard, now)
+        if target is not None and target != self._writer.head.policy_set:
+            policy_set = self._loaded(target)
+            if policy_set is not None:
+                self._writer.adopt(policy_set)
+                self._policy_set = policy_set
         return tally
 
     def process(self, records: Sequence[Record], fingerprint: Fingerprint | None) -> Tally:
-        """Decide a batch, in parts where something takes effect in it."""
-        tally = Tally()
+        """Decide a batch, in parts where something takes effect in it.
+
+        invariant: a set comes into force in one transaction with the event that brought its time, so that
+        whoever goes on after a stop knows by the stream's time what was taken up.
+        """
+        tally, adopt, now = Tally(), None, self._reached()
         while records:
-            coming = self._coming()
-            cut = len(records) if coming is None else self._first_from(records, coming.at_micros or 0)
-            if cut:
-                tally.add(self._writer.process(records[:cut], fingerprint))
-            if coming is not None and cut < len(records):
-                tally.add(self._take_up_at(coming, coming.at_micros or 0))
-            records = records[cut:]
+            at, coming = self._coming(now)
+            cut = len(records) if coming is None else self._first_from(records, at)
+            if coming is not None and cut == 0:
+                tally.add(self._writer.tick(at - 1))
+                adopt, now = self._loaded(coming.digest) or adopt, at
+                continue
+            tally.add(self._writer.process(records[:cut], fingerprint, adopt=adopt))
+            self._policy_set, adopt = adopt or self._policy_set, None
+            records, now = records[cut:], max(now, self._reached())
         return tally
 
-    @property
-    def _now(self) -> int:
-        return self._writer.memory.world.now or 0
+    def _reached(self) -> int:
+        """The time (µs) up to which everything was taken up.
 
-    def _coming(self) -> Proposal | None:
-        if not self._board.follows(self._shard):
-            return None
-        coming = self._board.upcoming(self._shard, self._now)
-        return next((one for one in coming if one.digest != self._refused), None)
+        A live run takes up by the clock, ahead of the stream; whoever goes on does not go back.
+        """
+        now, holds = self._writer.memory.world.now or 0, self._writer.head.policy_set
+        if self._board.follows(self._shard) and holds != self._board.target(self._shard, now):
+            for one in self._board.upcoming(self._shard, now):
+                if one.digest == holds:
+                    return one.at_micros or now
+        return now
+
+    def _coming(self, now: int) -> tuple[int, Proposal | None]:
+        """The next to take effect, and when."""
+        if self._board.follows(self._shard):
+            for one in self._board.upcoming(self._shard, now):
+                if one.digest != self._refused:
+                    return one.at_micros or 0, one
+        return 0, None
 
     def _first_from(self, records: Sequence[Record], at: int) -> int:
         """The number of the first record that brings the stream to that time; all, where none does.
@@ -107,19 +126,13 @@ class Following:
             now = time if now is None else max(now, time)
         return len(records)
 
-    def _take_up_at(self, one: Proposal, at: int) -> Tally:
-        """Let happen what is due before that instant, and decide under the other set from there on."""
-        tally = self._writer.tick(at - 1)
-        self._take_up(one.digest)
-        return tally
-
-    def _take_up(self, digest: str) -> None:
+    def _loaded(self, digest: str) -> PolicySet | None:
+        """The set, or None where this release cannot use it: then the one in force stays."""
+        if digest == self._refused:
+            return None
         try:
-            policy_set = self._board.load(digest)
+            return self._board.load(digest)
         except PublishingError as error:
-            self._refused = digest
-            because = str(error)
+            self._refused, because = digest, str(error)
             log.error("policy set refused, the one in force stays", policy_set=digest, because=because)  # noqa: TRY400
-            return
-        self._writer.adopt(policy_set)
-        self._policy_set = policy_set
+            return None

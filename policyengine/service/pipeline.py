@@ -181,13 +181,22 @@ class Pipeline:
         *,
         input_name: str | None = None,
         scope: Scope | None = None,
+        adopt: PolicySet | None = None,
     ) -> Tally:
         """Decide a batch and commit it with its position: one transaction, where it is not too large.
 
         ``fingerprint`` tells by what the input is known again at a position. ``input_name``: another input
-        than that of the place, with a position of its own; ``scope``: what alone may come by it.
+        than that of the place, with a position of its own; ``scope``: what alone may come by it. ``adopt``:
+        the policy set to decide under from here on; it comes into force with the first of the records.
         """
+        before = self._policy_set
+        if adopt is not None:
+            self._use(adopt)
         with self._work(fingerprint, input_name, scope) as work:
+            if adopt is not None:
+                self._seal(work, adopt.body)
+                self._machine.adopt(adopt.ruleset)
+                before.ruleset.close()
             inputs = [(record, record.refused or self._validator.validate(record.raw)) for record in records]
             events = [event for _, event in inputs if isinstance(event, Event)]
             keys = {id(event): event_key(event.source, event.id) for event in events}
