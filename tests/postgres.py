@@ -50,11 +50,6 @@ class Postgres:
         """Where the server writes."""
         return Path(self._server.log)
 
-    @property
-    def socket(self) -> str:
-        """The path of the socket that it listens on."""
-        return f"{self.url.query['host']}/.s.PGSQL.{self.url.port or 5432}"
-
     def kill(self) -> None:
         """End the server in the middle of whatever it does (SIGKILL)."""
         self._end(signal.SIGKILL)

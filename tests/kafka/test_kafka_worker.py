@@ -21,6 +21,7 @@ from policyengine.service.policy_sets import PolicySet, prepare
 from policyengine.service.stream import generate
 from tests.kafka.broker import Broker
 from tests.kafka.conftest import External
+from tests.kafka.proxy import Proxy
 from tests.kafka.workers import Group, of_customers
 from tests.support import booked, cancelled, catalogue, line
 
@@ -41,7 +42,7 @@ def story(events: int) -> list[bytes]:
 
 def published(group: Group) -> Group:
     """Its policies are there for the workers."""
-    group.command("publish", "--for-workers", "--rules", str(RULES))
+    group.publish(RULES)
     return group
 
 
@@ -119,6 +120,27 @@ def test_a_worker_that_sleeps_too_long_writes_nothing_when_it_wakes_and_joins_ag
         group.assert_sound(policies())
 
 
+def test_who_is_told_twice_to_stop_ends_at_once_and_nothing_is_lost(
+    broker: Broker | External, postgres: str, tmp_path: Path
+) -> None:
+    """The database does not answer, so the worker that was told once is still waiting for it."""
+    with Proxy() as line, published(Group(broker.bootstrap, postgres, tmp_path)) as group:
+        group.workers_ledger = line.before(postgres)
+        worker = group.start(POLICYENGINE_WORKER_FINISH="40")
+        group.write(story(400))
+        group.until(lambda: group.position() > 0)
+        line.freeze()
+        worker.send_signal(signal.SIGTERM)
+        time.sleep(1)
+        assert worker.poll() is None
+        worker.send_signal(signal.SIGINT)
+        assert worker.wait(5) == 128 + signal.SIGINT
+        line.thaw()
+        group.start()
+        group.until_read(len(story(400)))
+        group.assert_sound(policies())
+
+
 def test_a_policy_set_that_is_published_reaches_a_running_worker_between_two_events(
     broker: Broker | External, sqlite: str, tmp_path: Path
 ) -> None:
@@ -128,7 +150,7 @@ def test_a_policy_set_that_is_published_reaches_a_running_worker_between_two_eve
         group.start()
         group.write([line(booked("b1")), line(cancelled("b1"))])
         group.until_read(2)
-        group.command("publish", "--for-workers", "--rules", str(shipped_rules()))
+        group.publish(shipped_rules())
         (shard,) = group.shards()
         group.until(lambda: len({one["policy_set"] for one in _probe(group, shard)}) == 2)
 

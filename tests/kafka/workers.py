@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -30,6 +28,7 @@ from policyengine.service.policy_sets import PolicySet
 from policyengine.service.relay import as_published
 from policyengine.service.replay import replay
 from policyengine.service.verification import verify_ledger
+from tests.kafka.nursery import Child, nursery
 from tests.kafka.streams import committed, settings_for
 from tests.support import catalogue
 
@@ -45,7 +44,8 @@ class Group:
     folder: Path
     partitions: int = 2
     settings: Mapping[str, str] = field(default_factory=dict)
-    workers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    workers_ledger: str = ""  # where workers find the ledger, if not where tests do
+    workers: list[Child] = field(default_factory=list)
     name: str = field(default_factory=lambda: f"g-{uuid.uuid4().hex[:8]}")
 
     def __enter__(self) -> Self:
@@ -54,8 +54,6 @@ class Group:
 
     def __exit__(self, *_: object) -> None:
         for worker in self.workers:
-            with suppress(ProcessLookupError):
-                worker.send_signal(signal.SIGCONT)
             worker.kill()
             worker.wait()
 
@@ -92,15 +90,23 @@ class Group:
             env=self.environment(**more), capture_output=True, text=True, check=True, timeout=120,
         )  # fmt: skip
 
-    def start(self, **more: str) -> subprocess.Popen[bytes]:
-        """One more worker."""
-        with (self.folder / f"worker-{len(self.workers)}.log").open("wb") as log:
-            worker = subprocess.Popen(
-                [sys.executable, "-m", "policyengine.cli.main", "run", "--kafka", "--ledger", self.ledger],
-                env=self.environment(**more), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            )  # fmt: skip
-        self.workers.append(worker)
-        return worker
+    def start(self, *at: str, **more: str) -> Child:
+        """One more worker; ``at``: the points at which it dies or falls asleep (see crashing)."""
+        arguments = ["run", "--kafka", "--ledger", self.workers_ledger or self.ledger]
+        log = self.log_of(len(self.workers))
+        self.workers.append(nursery().start(arguments, self.environment(**more), log, at))
+        return self.workers[-1]
+
+    def publish(self, rules: Path) -> None:
+        """Publish policies for the workers."""
+        log = self.folder / "publish.log"
+        arguments = ["publish", "--for-workers", "--rules", str(rules), "--ledger", self.ledger]
+        code = nursery().start(arguments, self.environment(), log).wait(_WAIT)
+        assert code == 0, log.read_text()
+
+    def log_of(self, number: int) -> Path:
+        """What a worker wrote."""
+        return self.folder / f"worker-{number}.log"
 
     def logs(self) -> str:
         """What the workers wrote."""
@@ -113,7 +119,9 @@ class Group:
         """Events of customers into their topic, by their key; those of the world into theirs."""
         scopes = {name: kind.scope for name, kind in catalogue().events.items()}
         count = 0
-        with KafkaProducer(bootstrap_servers=self.bootstrap, linger_ms=5) as producer:
+        with KafkaProducer(
+            bootstrap_servers=self.bootstrap, linger_ms=5, reconnect_backoff_max_ms=500
+        ) as producer:
             for value in values:
                 document = _read(value)
                 of_world = scopes.get(str(document.get("type"))) is Scope.WORLD
@@ -122,9 +130,9 @@ class Group:
                 producer.send(topic, value, subject.encode() if type(subject) is str else None)
                 count += 1
                 if pause and count % 20 == 0:
-                    producer.flush(20)
+                    producer.flush(_WAIT)
                     time.sleep(pause)
-            producer.flush(20)
+            producer.flush(_WAIT)
         return count
 
     def position(self) -> int:
@@ -150,9 +158,28 @@ class Group:
     def until_read(self, count: int) -> None:
         """Until so many messages were taken in, and what was decided is published."""
         self.until(lambda: self.position() >= count)
-        self.until(self._published)
+        self.until(self.is_published)
 
-    def _published(self) -> bool:
+    def sent(self) -> int:
+        """How many messages there are of customers."""
+        return sum(
+            len(committed(self.bootstrap, self.kafka.customer_topic, number))
+            for number in range(self.partitions)
+        )
+
+    def world_is_through(self) -> bool:
+        """Whether every shard has taken in what happened to the world, and reached whom it concerns."""
+        end = len(committed(self.bootstrap, self.kafka.world_topic))
+        world = f"{self.kafka.world_topic}-0"
+        with SqlLedgerStore(self.ledger, read_only=True) as store:
+            return not any(
+                (end and ((at := store.checkpoint(shard, world)) is None or at.offset < end))
+                or next(iter(store.queue_rows(shard)), None)
+                for shard in self.shards()
+            )
+
+    def is_published(self) -> bool:
+        """Whether nothing waits to be published."""
         with SqlLedgerStore(self.ledger, read_only=True) as store:
             return not any(
                 store.unpublished(shard, channel, kind, 1)
@@ -167,6 +194,15 @@ class Group:
             for message in committed(self.bootstrap, self.kafka.decision_topic, number):
                 headers = dict(message.headers)
                 found[(headers["shard"] or b"").decode()].append(orjson.loads(message.value or b"")["data"])
+        return found
+
+    def decision_headers(self) -> dict[str, list[tuple[int, str]]]:
+        """Sequence and id of the decisions that readers see, by shard."""
+        found: dict[str, list[tuple[int, str]]] = {shard: [] for shard in self.shards()}
+        for number in range(self.partitions):
+            for message in committed(self.bootstrap, self.kafka.decision_topic, number):
+                told = {name: (value or b"").decode() for name, value in message.headers}
+                found[told["shard"]].append((int(told["seq"]), told["decision_id"]))
         return found
 
     def dead_letters(self) -> list[dict[str, Any]]:
