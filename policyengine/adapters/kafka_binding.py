@@ -102,10 +102,21 @@ def packed(message: Message | Outgoing) -> bytes:
     return canonical({"headers": headers, "key": _to_base64(message.key), "value": _to_base64(message.value)})
 
 
-def unpacked(raw: bytes) -> Outgoing:
-    """What ``packed`` packed. ValueError for other bytes."""
+def around(message: Message, raw: bytes) -> bytes:
+    """Key and headers of a message, and its value where that is not ``raw``; see ``unpacked``."""
+    headers = [[name, _to_base64(value)] for name, value in message.headers]
+    document: dict[str, Any] = {"headers": headers, "key": _to_base64(message.key)}
+    if message.value != raw:
+        document["value"] = _to_base64(message.value)
+    return canonical(document)
+
+
+def unpacked(packed: bytes, raw: bytes | None = None) -> Outgoing:
+    """What ``packed`` packed, or ``around`` with the same ``raw``. ValueError for other bytes."""
     try:
-        document = orjson.loads(raw)
+        document = orjson.loads(packed)
+        if raw is not None and "value" not in document:
+            document["value"] = _to_base64(raw)
         headers = tuple((str(name), _from_base64(value) or b"") for name, value in document["headers"])
         return Outgoing(_from_base64(document["key"]), _from_base64(document["value"]), headers)
     except (KeyError, TypeError) as error:

@@ -43,8 +43,8 @@ class Again(NamedTuple):
 def message_again(entry: Entry) -> Again:
     """The message that an entry rejects; UsageError for an entry of another kind, or of a file.
 
-    A message that was no event is as it was, with its headers; an event is sent as structured, whichever
-    mode it came in.
+    It is as it was, key, value and headers; only where an older release did not keep these, an event is
+    sent as structured, whichever mode it came in.
     """
     if entry.kind != Kind.REJECTED:
         raise UsageError(f"entry {entry.seq} of shard {entry.shard} is no rejection, but `{entry.kind}`")
@@ -60,9 +60,10 @@ def message_again(entry: Entry) -> Again:
         raise UsageError(
             f"entry {entry.seq} of shard {entry.shard} came from `{input_name}`, not from a topic"
         ) from None
-    raw = b64decode(entry.document()["raw"])
+    document = entry.document()
+    raw = b64decode(document["raw"])
     try:
-        message = unpacked(raw)
+        message = unpacked(b64decode(document["message"]), raw) if "message" in document else unpacked(raw)
     except ValueError:
         message = Outgoing(_key(raw), raw, ((CONTENT_TYPE, STRUCTURED),))
     return Again(entry.shard, entry.seq, partition, message)

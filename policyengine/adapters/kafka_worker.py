@@ -6,9 +6,10 @@ Keeps service.stream_ports. Each client is a module of its own: kafka_source, ka
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol
 
-from policyengine.adapters.kafka_binding import Message, event_bytes, structured
+from policyengine.adapters.kafka_binding import Message, around, event_bytes, structured
 from policyengine.adapters.kafka_publisher import ShardPublisher
 from policyengine.adapters.kafka_settings import KafkaSettings
 from policyengine.adapters.kafka_source import KafkaSource, Partition
@@ -154,5 +155,5 @@ def records_of(messages: Iterable[Message], *, keyed: bool = True) -> list[Recor
         if isinstance(raw, Rejection):
             records.append(Record(raw.raw, message.offset + 1, raw))
         else:
-            records.append(Record(raw, message.offset + 1))
+            records.append(Record(raw, message.offset + 1, message=partial(around, message, raw)))
     return records

@@ -157,7 +157,9 @@ def requeue(
     kafka = None if show else read_kafka_settings()
     with open_ledger(settings.ledger, read_only=True) as store:
         found = [(shard or "", seq)] if seq is not None else list(set_aside(store, shard))
-        again = [message_again(entry) for one, at in found if (entry := store.entry(one, at)) is not None]
+        entries = [entry for one, at in found if (entry := store.entry(one, at)) is not None]
+        # one of the world's was set aside in every shard, and is sent once
+        again = list({(one.partition, one.message): one for one in map(message_again, entries)}.values())
     if seq is not None and not again:
         raise UsageError(f"shard {shard} has no entry {seq}")
     if kafka is not None:

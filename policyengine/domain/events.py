@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -31,7 +31,8 @@ class Event:
 class Rejection:
     """Why an input is no event: a stable code and a reason that its publisher can act on.
 
-    ``raw`` is the input, byte for byte. ``source``, ``id`` where they could be read.
+    ``raw`` is the input, byte for byte. ``source``, ``id`` where they could be read. ``message``: what it
+    came in, where there is more to that.
     """
 
     code: str
@@ -39,14 +40,21 @@ class Rejection:
     raw: bytes
     source: str | None = None
     id: str | None = None
+    message: bytes | None = None
 
 
 class Record(NamedTuple):
     """One line or message of input, and the position in the input after it.
 
-    ``refused``: whoever read it has refused it already, by what the bytes alone do not tell.
+    ``refused``: whoever read it has refused it already, by what the bytes alone do not tell. ``message``
+    gives what they came in, for whoever sends it again.
     """
 
     raw: bytes
     offset: int
     refused: Rejection | None = None
+    message: Callable[[], bytes] | None = None
+
+    def refuse(self, rejection: Rejection) -> Rejection:
+        """A rejection of it, with what it came in."""
+        return rejection if self.message is None else replace(rejection, message=self.message())

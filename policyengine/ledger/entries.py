@@ -210,6 +210,8 @@ def rejected_body(rejection: Rejection) -> Body:
         "source": rejection.source,
         "id": rejection.id,
     }
+    if rejection.message is not None:
+        document["message"] = b64encode(rejection.message).decode("ascii")
     return Body("rejected", canonical(document), None, None)
 
 

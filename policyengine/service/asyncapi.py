@@ -250,6 +250,15 @@ def _shared(envelope: Mapping[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]
                 "shard": _TEXT,
                 "seq": {"type": "integer", "minimum": 0},
                 "offset": {"type": "integer", "minimum": 0, "description": "in the input, after the message"},
+                "message": {
+                    "type": "object",
+                    "properties": {
+                        "headers": {"type": "array", "items": {"type": "array"}},
+                        "key": nullable,
+                        "value": nullable,
+                    },
+                    "description": "its key and headers, and its value where that is not `raw`; in base64",
+                },
                 "raw": _described("the message's bytes, where they are UTF-8"),
                 "raw_base64": _described("the message's bytes, where they are not"),
             },

@@ -100,7 +100,7 @@ class Pipeline:
 
     @property
     def offset(self) -> int:
-        """Where the input stands that the place names."""
+        """Where the place's input stands."""
         return self.position(self._place.input) or 0
 
     def position(self, input_name: str) -> int | None:
@@ -207,7 +207,7 @@ class Pipeline:
                     self._accept(work, record, event, keys[id(event)])
                 else:
                     work.offset = record.offset
-                    self._reject(work, event)
+                    self._reject(work, record.refuse(event))
             self._commit(work)
         self._log.info("batch committed", size=self.head.size, root=self.head.root.hex(), offset=work.offset)
         return work.tally
@@ -244,7 +244,8 @@ class Pipeline:
         poison = Poison.event(record.offset, event)
         if poison in self._aside:
             work.offset = record.offset
-            self._reject(work, Rejection(SET_ASIDE, self._aside[poison], record.raw, event.source, event.id))
+            failed = Rejection(SET_ASIDE, self._aside[poison], record.raw, event.source, event.id)
+            self._reject(work, record.refuse(failed))
             return
         raw = canonical_typed(event.document)
         digest = sha256(raw).digest()  # ledger.entries.content_digest
@@ -266,13 +267,14 @@ class Pipeline:
             self._all(work, self._machine.advance(time))
         work.offset = record.offset
         if refused is not None:
-            self._reject(work, refused)
+            self._reject(work, record.refuse(refused))
             return
         self._at = poison
         received = self._machine.receive(event)
         if isinstance(received, Refused):
             self._at = None
-            self._reject(work, Rejection(received.code, received.reason, record.raw, event.source, event.id))
+            refused = Rejection(received.code, received.reason, record.raw, event.source, event.id)
+            self._reject(work, record.refuse(refused))
             return
         work.known[key] = work.seen[key] = Seen(digest, work.seq)
         self._seal(work, event_body(raw, self._customer(event), key))
@@ -339,13 +341,8 @@ class Pipeline:
         self._seal(work, rejected_body(rejection))
         work.tally.counts["rejected"] += 1
         work.tally.rejections[rejection.code] += 1
-        self._log.warning(
-            "event rejected",
-            event_id=rejection.id,
-            code=rejection.code,
-            reason=rejection.reason,
-            offset=work.offset,
-        )
+        about = {"event_id": rejection.id, "code": rejection.code, "reason": rejection.reason}
+        self._log.warning("event rejected", **about, offset=work.offset)
 
     # --- writing ----------------------------------------------------------------------------------
 

@@ -51,6 +51,8 @@ def dead_letter(entry: Entry) -> bytes:
     raw = b64decode(document["raw"])
     letter = {key: document[key] for key in ("code", "reason", "source", "id")}
     letter["shard"], letter["seq"] = entry.shard, entry.seq
+    if "message" in document:
+        letter["message"] = orjson.loads(b64decode(document["message"]))
     letter["offset"] = orjson.loads(entry.header)["input"]["offset"]
     try:
         letter["raw"] = raw.decode()

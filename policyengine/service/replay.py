@@ -9,7 +9,7 @@ from __future__ import annotations
 from base64 import b64decode
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from policyengine.domain.events import Event, Rejection
@@ -163,7 +163,8 @@ class _Replay:
         self._open = False
         received = machine.receive(event)
         if isinstance(received, Refused):
-            again = _refused(received, event, raw)
+            refusal = Rejection(received.code, received.reason, raw, event.source, event.id)
+            again = _as_it_came(refusal, entry)
         else:  # an event is as it was recorded
             again = entry.body if entry.kind == Kind.EVENT else _body(received)
             customer = "" if machine.effects.is_of_world(event) else event.subject
@@ -188,7 +189,7 @@ class _Replay:
             if isinstance(again, Event) and refused is None and str(code).startswith(BY_THE_STATE):
                 yield from self._outside(entry, again, raw)
             else:
-                body = b"" if refused is None else rejected_body(refused).raw
+                body = b"" if refused is None else _as_it_came(refused, entry)
                 if body != entry.body:
                     yield Difference(self._shard, entry.seq, "rejection", entry.body, body)
         self._last = entry.seq
@@ -250,5 +251,10 @@ def _body(happened: Happened) -> bytes:
     return canonical({"event": dict(happened.event.document)})
 
 
-def _refused(refused: Refused, event: Event, raw: bytes) -> bytes:
-    return rejected_body(Rejection(refused.code, refused.reason, raw, event.source, event.id)).raw
+def _as_it_came(refused: Rejection, entry: Entry) -> bytes:
+    """The rejection with what the entry says that it came in: nothing follows from that."""
+    message = entry.document().get("message")
+    try:
+        return rejected_body(replace(refused, message=None if message is None else b64decode(message))).raw
+    except (ValueError, TypeError):  # the body was changed
+        return b""
