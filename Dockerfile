@@ -13,6 +13,7 @@ COPY pyproject.toml README.md LICENSE ./
 COPY policyengine policyengine
 COPY schemas schemas
 COPY rules rules
+COPY docs/codes docs/codes
 RUN pip install --no-cache-dir --disable-pip-version-check --no-deps .
 
 FROM python:3.11-slim

@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PEERS := .venv-peers
 
-.PHONY: help setup demo demo-kafka chaos test unit lint schemas bench bench-memory bench-kafka lock clean
+.PHONY: help setup demo demo-kafka chaos test unit lint codes schemas bench bench-memory bench-kafka lock clean
 
 help:            ## what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/\t/'
@@ -37,10 +37,14 @@ lint: $(READY)
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	$(BIN)/policyengine schema export --check
+	$(BIN)/policyengine check rules --strict
 	$(BIN)/policyengine fmt --check rules
 
 unit: $(READY)
 	$(BIN)/python -m pytest -n auto --dist loadgroup
+
+codes: $(READY)  ## write the index of the pages of codes
+	$(BIN)/python -m policyengine.authoring.code_pages > docs/codes/README.md
 
 schemas: $(READY)  ## write the generated schemas and the vocabulary
 	$(BIN)/policyengine schema export

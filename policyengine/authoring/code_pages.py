@@ -47,7 +47,8 @@ def page(code: str) -> str:
 def titles() -> dict[str, str]:
     """Every code that has a page, and the page's title, in order."""
     found = {}
-    for file in sorted(pages_folder().glob("*.md")):
+    files = sorted(pages_folder().glob("*.md"), key=lambda file: (file.name.startswith("EV"), file.name))
+    for file in files:
         match = _TITLE.match(file.read_text(encoding="utf-8"))
         if match is not None:
             found[match[1]] = match[2].strip()
@@ -59,8 +60,8 @@ def index() -> str:
     lines = [
         "# Codes",
         "",
-        "Every error, warning and rejection has a code that stays the same from version to version, and a page",
-        "that says what is wrong and how to mend it. `policyengine check --explain PE031` shows one here.",
+        "Every error, warning and rejection has a code that stays the same from version to version, and a",
+        "page that says what is wrong and how to mend it. `policyengine check --explain PE031` shows one.",
     ]
     last = ""
     for code, title in titles().items():
