@@ -120,7 +120,10 @@ class LedgerError(PolicyEngineError):
 
 
 class StreamError(PolicyEngineError):
-    """Kafka refuses (PE720), is away (PE721), or does not hold what was asked for (PE723)."""
+    """Kafka refuses (PE720), is away (PE721), does not hold what was asked for (PE723).
+
+    PE724: another process has taken this one's name in the group.
+    """
 
     code = "PE720"
 

@@ -6,14 +6,20 @@ Where to read on is the caller's to say: the ledger knows, not Kafka. The world'
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any, NamedTuple, Protocol, Self
 
 import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
-from kafka.errors import KafkaError, LogTruncationError, NoOffsetForPartitionError, OffsetOutOfRangeError
+from kafka.errors import (
+    FencedInstanceIdError,
+    KafkaError,
+    LogTruncationError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+)
 from kafka.structs import OffsetAndMetadata
 
 from policyengine.adapters.kafka_binding import Message
@@ -171,7 +177,8 @@ class KafkaSource:
             if self._is_ours(partition)
         }
         if ours:
-            self._consumer.commit_async(ours, callback=_noted)
+            with stream_errors("telling the group how far we are"), self._own_name():
+                self._consumer.commit_async(ours, callback=_noted)
 
     def close(self, timeout: float = 10.0) -> None:
         """Give all partitions back and leave the group, within about ``timeout`` seconds."""
@@ -237,7 +244,7 @@ class KafkaSource:
         log.info("partition taken up", shard=partition.shard, offset=place)
 
     def _fetch(self, timeout: float) -> dict[TopicPartition, list[Any]]:
-        with stream_errors("reading"):
+        with stream_errors("reading"), self._own_name():
             try:
                 self._join()
                 found: dict[TopicPartition, list[Any]] = self._consumer.poll(timeout_ms=int(timeout * 1_000))
@@ -247,6 +254,19 @@ class KafkaSource:
                 self._set_aside(error)
                 return {}
         return found
+
+    @contextmanager
+    def _own_name(self) -> Iterator[None]:
+        """The group tells only who commits that another has its name now, and its partitions."""
+        try:
+            yield
+        except FencedInstanceIdError as error:
+            raise StreamError(
+                f"another process has joined the group {self._settings.group} under the name "
+                f"{self._settings.instance_id}, which was this one's: this one has nothing to do any more. "
+                "Give every worker a POLICYENGINE_KAFKA_INSTANCE_ID of its own",
+                code="PE724",
+            ) from error
 
     def _join(self) -> None:
         """Wait for a rebalance to end, for some seconds: nothing can be read before.

@@ -23,6 +23,7 @@ from policyengine.service.stream_ports import Assignments, Clock, Stream
 _LEAVE_SECONDS = 3.0
 _TIMERS_EVERY = 15.0  # seconds: the database counts them one by one
 _STEADY = 2.0  # seconds without a failure, after which a shard that has nothing to write goes on again
+_REPLACED = "PE724"  # another process has this worker's name in the group, and its shards
 _NOT_THERE = "PE723"  # the topic no longer holds what is to be read next
 log = structlog.get_logger()
 
@@ -33,7 +34,8 @@ class Worker:
     ``connect`` joins the group; ``pipeline`` claims a shard and gives its writer. ``world``: the input of
     the world's events.
 
-    invariant: whatever happens to one shard, the others go on, and the process lives.
+    invariant: whatever happens to one shard, the others go on; whatever fails, the process lives, unless
+    another one has been put in its place.
     """
 
     def __init__(
@@ -63,13 +65,19 @@ class Worker:
         self._busy = self._anew = False
 
     def run(self, finish: float = 10.0) -> None:
-        """Work until told to stop; then publish what is decided and leave, in about ``finish`` seconds."""
+        """Work until told to stop; then publish what is decided and leave, in about ``finish`` seconds.
+
+        StreamError PE724 where another process has taken this one's name: it would only take shards away.
+        """
         self._policies.begin()
         while not self._stop():
             self._health.turned()
             try:
                 self._round()
             except (StreamError, LedgerError) as error:
+                if error.code == _REPLACED:
+                    self._leave(_LEAVE_SECONDS)
+                    raise
                 self._wait(error)
             else:
                 self._failures = 0

@@ -13,8 +13,8 @@ from threading import Thread
 import pytest
 
 from tests.kafka.broker import Broker
-from tests.kafka.chaos import Round, policies
 from tests.kafka.crashing import POINTS
+from tests.kafka.disturbed import Round, policies
 from tests.kafka.proxy import Proxy
 from tests.kafka.servers import Servers
 from tests.kafka.test_kafka_worker import published, story

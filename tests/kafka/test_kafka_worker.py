@@ -120,6 +120,26 @@ def test_a_worker_that_sleeps_too_long_writes_nothing_when_it_wakes_and_joins_ag
         group.assert_sound(policies())
 
 
+def test_whoever_wakes_up_under_a_name_that_another_has_by_now_ends(
+    broker: Broker | External, postgres: str, tmp_path: Path
+) -> None:
+    named = {"POLICYENGINE_KAFKA_INSTANCE_ID": "worker-0", "POLICYENGINE_KAFKA_SESSION_TIMEOUT": "30000"}
+    early, late = story(600)[:300], story(600)[300:]
+    with published(Group(broker.bootstrap, postgres, tmp_path)) as group:
+        sleeper = group.start(**named)
+        group.write(early)
+        group.until(lambda: group.position() > 0)
+        sleeper.send_signal(signal.SIGSTOP)
+        group.start(**named)
+        group.until_read(len(early))
+        sleeper.send_signal(signal.SIGCONT)
+        assert sleeper.wait(30) == 2, group.logs()
+        assert "error: PE724" in group.log_of(0).read_text()
+        group.write(late)
+        group.until_read(len(story(600)))
+        group.assert_sound(policies())
+
+
 def test_who_is_told_twice_to_stop_ends_at_once_and_nothing_is_lost(
     broker: Broker | External, postgres: str, tmp_path: Path
 ) -> None:
