@@ -15,6 +15,7 @@ import structlog
 from kafka import ConsumerRebalanceListener, KafkaConsumer, TopicPartition
 from kafka.errors import (
     FencedInstanceIdError,
+    IllegalStateError,
     KafkaError,
     LogTruncationError,
     NoOffsetForPartitionError,
@@ -133,26 +134,30 @@ class KafkaSource:
         except BaseException:
             for one, records in found.items():
                 if one in self._ours:
-                    self._consumer.seek(one, records[0].offset)
+                    self._seek(one, records[0].offset)
             raise
         return self._bounded(found)
 
     def seek(self, partition: Partition, offset: int) -> None:
         """Read a partition from another place on: what was taken comes again."""
         if self._is_ours(partition):
-            self._consumer.seek(TopicPartition(*partition), offset)
+            self._seek(TopicPartition(*partition), offset)
 
     def pause(self, *partitions: Partition) -> None:
         """Take nothing of these partitions until they are resumed; they stay ours."""
         ours = [partition for partition in partitions if self._is_ours(partition)]
         self._paused.update(ours)
-        self._consumer.pause(*(TopicPartition(*partition) for partition in ours))
+        for one in ours:
+            with _unless_taken():
+                self._consumer.pause(TopicPartition(*one))
 
     def resume(self, *partitions: Partition) -> None:
         """Take from them again."""
         ours = [one for one in partitions if self._is_ours(one) and one not in self._gone]
         self._paused.difference_update(ours)
-        self._consumer.resume(*(TopicPartition(*partition) for partition in ours))
+        for one in ours:
+            with _unless_taken():
+                self._consumer.resume(TopicPartition(*one))
 
     @property
     def paused(self) -> set[Partition]:
@@ -163,10 +168,11 @@ class KafkaSource:
         """How many messages are there beyond our place, as far as is known without asking."""
         found = {}
         for one, partition in self._ours.items():
-            end = self._consumer.highwater(one)
-            place = self._consumer.position(one, timeout_ms=0)
-            if end is not None and place is not None:
-                found[partition] = max(0, end - place)
+            with stream_errors("asking for the lag"), _unless_taken():
+                end = self._consumer.highwater(one)
+                place = self._consumer.position(one, timeout_ms=0)
+                if end is not None and place is not None:
+                    found[partition] = max(0, end - place)
         return found
 
     def commit(self, offsets: Mapping[Partition, int]) -> None:
@@ -191,6 +197,10 @@ class KafkaSource:
         self._waiting.clear()
         with suppress(StreamError, KafkaError):  # the group finds out by itself
             bounded(timeout, "leaving the group", lambda: self._consumer.close(False, timeout * 800))
+
+    def _seek(self, one: TopicPartition, offset: int) -> None:
+        with _unless_taken():
+            self._consumer.seek(one, offset)
 
     def _is_ours(self, partition: Partition) -> bool:
         return TopicPartition(*partition) in self._ours
@@ -236,7 +246,7 @@ class KafkaSource:
             if place is None:
                 milliseconds = self._settings.request_timeout
                 place = self._consumer.beginning_offsets([one], timeout_ms=milliseconds)[one]
-            with suppress(ValueError):  # it was taken away in this moment: that is told next
+            with _unless_taken():
                 self._consumer.seek(one, place)
                 self._consumer.resume(one)
         del self._waiting[one]
@@ -285,7 +295,8 @@ class KafkaSource:
             partition = self._ours.get(one)
             if partition is None:
                 continue
-            self._consumer.pause(one)
+            with _unless_taken():
+                self._consumer.pause(one)
             self._gone.add(partition)
             reason = (
                 f"partition {partition.shard} does not hold offset {place}, where the ledger reads on: "
@@ -306,13 +317,20 @@ class KafkaSource:
                 message = message_of(record)
                 full = full or (message.size > room and bool(taken or messages))
                 if full:
-                    self._consumer.seek(one, message.offset)
+                    self._seek(one, message.offset)
                     break
                 room -= message.size
                 messages.append(message)
             if messages:
                 taken[partition] = messages
         return taken
+
+
+@contextmanager
+def _unless_taken() -> Iterator[None]:
+    """The client's thread may take a partition away at any moment: that is told at the next poll."""
+    with suppress(KeyError, ValueError, IllegalStateError):
+        yield
 
 
 def message_of(record: Any) -> Message:

@@ -103,7 +103,7 @@ class Shard:
         pipeline = self._make(self.name)
         positions = self._open_publisher(pipeline.head)
         pipeline.publish()
-        self._mark(positions)
+        self._mark(positions, pipeline.head)
         self._stream.open_world(self.name, pipeline.position(self._world))
         self.pipeline = pipeline
         self.unpublished = 1  # perhaps
@@ -264,7 +264,7 @@ class Shard:
     def _publish(self) -> bool:
         """One transaction; whether more is waiting."""
         if self._publisher is None:
-            self._mark(self._open_publisher(self._writer.head))
+            self._mark(self._open_publisher(self._writer.head), self._writer.head)
         limit, size = self._pace.published, self._writer.head.size
         messages: dict[str, list[Published]] = {}
         positions: dict[str, int] = {}
@@ -278,7 +278,7 @@ class Shard:
             return False
         assert self._publisher is not None  # noqa: S101 - narrows the type, never false
         self._publisher.publish(messages, positions)
-        self._mark(positions)
+        self._mark(positions, self._writer.head)
         if messages[DEAD_LETTERS]:
             self._meters.dead_letters(len(messages[DEAD_LETTERS]))
         return any(len(several) == limit for several in messages.values())
@@ -318,7 +318,7 @@ class Shard:
                 code=OLDER,
             )
 
-    def _mark(self, positions: dict[str, int]) -> None:
+    def _mark(self, positions: dict[str, int], head: Head) -> None:
         """Bring the ledger's own record up to what is published."""
         for channel, position in positions.items():
             before = self._positions.get(channel)
@@ -326,7 +326,11 @@ class Shard:
                 box = self._store.outbox(self.name, channel)
                 before = 0 if box is None else box.next_seq
             if position > before:
-                self._store.mark_published(self.name, channel, position, b"")
+                try:
+                    self._store.mark_published(self.name, channel, position, b"")
+                except LedgerError:
+                    self._stay(head)  # another has the shard by now, and has gone further
+                    raise
             elif position < before:
                 log.warning("the stream knows of less than was published", shard=self.name, channel=channel)
             self._positions[channel] = max(before, position)

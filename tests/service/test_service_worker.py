@@ -562,6 +562,27 @@ def test_a_writer_that_lost_its_shard_in_the_middle_publishes_nothing_of_the_nex
     assert run.broker.decided() == recorded(run)
 
 
+def test_who_lost_the_shard_after_it_had_published_is_told_so_not_that_the_ledger_fails(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It slept before it could note what it had published; the next one has noted more."""
+    marks, again = run.store.mark_published, Run(run.store, run.broker)
+
+    def asleep(*arguments: Any) -> None:
+        monkeypatch.setattr(run.store, "mark_published", marks)
+        send(run, booked("b2"), cancelled("b2"))
+        again.rounds()
+        marks(*arguments)
+
+    run.rounds(1)
+    send(run, booked(), cancelled())
+    monkeypatch.setattr(run.store, "mark_published", asleep)
+    run.rounds(1)
+    assert run.health.why_not_ready() == []
+    assert run.broker.decided() == recorded(run)
+    assert len(recorded(run)) == 4
+
+
 def test_who_opens_the_stream_after_the_shard_was_lost_publishes_nothing(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
