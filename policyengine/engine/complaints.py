@@ -235,12 +235,7 @@ def wrong_arguments(
 ) -> Problem:
     """A function of ours on units that it does not take."""
     given = ", ".join(argument.unit.words for argument in arguments) or "nothing"
-    takes = " or ".join(
-        dict.fromkeys(
-            f"({', '.join(str(unit) for unit in overload.parameters)})" for overload in function.overloads
-        )
-    )
-    hint = f"it takes {takes}"
+    hint = f"write it as in {function.example}"
     for overload in function.overloads:
         for wanted, argument in zip(overload.parameters, arguments, strict=False):
             if not wanted.accepts(argument.unit) and isinstance(argument, Const):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from itertools import pairwise
 
 from policyengine.engine.faults import Fault
 from policyengine.engine.lint_scope import Seen
@@ -24,8 +23,9 @@ def _gaps(versions: dict[int, PolicyVersion]) -> Iterator[Fault]:
     for at, version in versions.items():
         by_policy.setdefault(version.id, []).append((at, version))
     for same in by_policy.values():
-        ordered = sorted(same, key=lambda item: item[1].window.start)
-        for (_, earlier), (at, later) in pairwise(ordered):
+        first, *others = sorted(same, key=lambda item: item[1].window.start)
+        earlier = first[1]  # of those before, the one that governs longest
+        for at, later in others:
             until = earlier.window.until
             if until is not None and until < later.window.start:
                 text = f"{_span(earlier, later)} no version of `{later.id}` governs"
@@ -33,6 +33,9 @@ def _gaps(versions: dict[int, PolicyVersion]) -> Iterator[Fault]:
                     f"let version {earlier.version} end with `until: {_written(later, later.window.start)}`"
                 )
                 yield Fault(at, ("effective", "from"), 0, "PE085", text, hint)
+            ends = later.window.until
+            if until is not None and (ends is None or ends > until):
+                earlier = later
 
 
 def _span(earlier: PolicyVersion, later: PolicyVersion) -> str:

@@ -202,7 +202,7 @@ def test_a_value_that_cannot_be_computed_says_why(source: str, code: str, messag
         ('membership.tier in ["gold", "tin"]', "28 PE032 `membership.tier` is never `tin`; it is one of gold, platinum, silver"),
         ("booking.paid", "0 PE032 a condition is true or false, but this is money; "),
         ("booking.paid && booking.flexible", "0 PE032 `&&` needs true or false, not money; "),
-        ("percent(booking.name, 5) > 1", "0 PE032 `percent` is given text, a number; it takes (money, integer) or (money, decimal) or (integer, integer) or (integer, decimal)"),
+        ("percent(booking.name, 5) > 1", '0 PE032 `percent` is given text, a number; write it as in percent(money("12.50 ILS"), 5)'),
         ("min(booking.paid, 5) > booking.paid", '0 PE032 `min` is given money, a number; write money("5 ILS")'),
         ("param.rate > 1", "11 PE032 compares a decimal with a number; a decimal can only be an argument of `percent`"),
         ("booking.name == 'שלום' and booking.flexible", "23 PE033 `and` is not understood; write &&"),
