@@ -22,6 +22,7 @@ from policyengine.cli import (
     conduct,
     config,
     demo,
+    diff,
     fmt,
     kafka,
     keys,
@@ -86,6 +87,7 @@ for command in (
     catalog.catalog,
     config.config,
     simulate.simulate,
+    diff.diff,
     simulate_stream.simulate_stream,
     demo.demo,
 ):

@@ -93,7 +93,7 @@ class SimulationReport:
     def largest(self) -> dict[str, list[Case]]:
         """By currency, the largest differences; where nothing is compared, the largest grants."""
         found = self.totals.largest_changes if self.compared else self.totals.largest_grants
-        return {currency: found[currency][:SHOWN] for currency in sorted(found)}
+        return {currency: found[currency][:SHOWN] for currency in sorted(found) if currency}
 
     def kinds(self) -> list[tuple[str, tuple[int, int], tuple[int, int]]]:
         """What is not money, by kind: customers and count of those who get more, and of the others."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from heapq import heappush, heappushpop, nsmallest
+from heapq import heappop, heappush, heappushpop, nsmallest
 from typing import NamedTuple
 
 from policyengine.service.simulate_given import Given, money_of, same
@@ -71,7 +71,7 @@ class Totals:
     less: dict[str, Direction] = field(default_factory=dict)
     sorts: Counter[str] = field(default_factory=Counter)  # customers: better, worse, mixed, otherwise
     kinds: dict[tuple[str, bool], tuple[int, int]] = field(default_factory=dict)  # kind, more? → whom, count
-    largest_changes: dict[str, list[Case]] = field(default_factory=dict)
+    largest_changes: dict[str, list[Case]] = field(default_factory=dict)  # under "" those without money
     largest_grants: dict[str, list[Case]] = field(default_factory=dict)
 
 
@@ -173,6 +173,16 @@ class Tally:
             elif rank < heap[0].case.rank:
                 heappushpop(heap, _Largest(Case(rank, *pair, (was, now))))
 
+    def _keep_terms(self, shard: str, pair: Pair) -> None:
+        """Among the changes without money, under no currency: the first by name."""
+        before, after = ({} if given is None else given.money() for given in pair)
+        one = pair[CANDIDATE] or pair[BASELINE]
+        if one is not None and before == after:
+            heap = self._changes.setdefault("", [])
+            heappush(heap, _Largest(Case((0, one.about.decision_id, shard), *pair, (0, 0))))
+            if len(heap) > LARGEST:
+                heappop(heap)
+
     # --- changes ------------------------------------------------------------------------------------
 
     def _change(self, shard: str, baseline: Given | None, candidate: Given | None) -> None:
@@ -184,6 +194,7 @@ class Tally:
         totals.moves[_outcome(baseline), _outcome(candidate)] += 1
         self._changed.add(customer)
         self._keep(self._changes, shard, (baseline, candidate))
+        self._keep_terms(shard, (baseline, candidate))
         net = self._nets.setdefault(customer, (Counter(), Counter()))
         for given, sign in ((baseline, -1), (candidate, 1)):
             if given is not None:
