@@ -25,6 +25,7 @@ from sqlalchemy import (
     event,
     exc,
     func,
+    insert,
     inspect,
     make_url,
     or_,
@@ -77,6 +78,13 @@ class Statement:
         else:
             named = [dict(zip(self._names, row, strict=True)) for row in rows]
             connection.exec_driver_sql(self._sql, named)
+
+
+def inserting(table: Table, engine: Engine) -> Statement | postgres.Copied:
+    """What adds new rows, given with the values of all columns in the table's order."""
+    if engine.dialect.driver == "psycopg":
+        return postgres.Copied(table, engine)
+    return Statement(insert(table), engine)
 
 
 class Database:

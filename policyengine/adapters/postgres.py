@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, event
+from sqlalchemy import URL, Connection, Engine, Table, event, exc
 
 from policyengine.errors import LedgerError, PolicyEngineError, UsageError
 
@@ -17,6 +17,7 @@ _IDLE_SECONDS = 10  # in a transaction: a writer that is frozen must not hold it
 _ANSWER_SECONDS = 60.0  # for a statement of a writer
 ANSWER = "answer_timeout"  # of the URL, seconds: for a writer's statement, by default the above; 0: no bound
 _FOR_EVER = 86_400.0
+_TYPES = {str: "text", int: "int8", bytes: "bytea"}
 _FOR_A_WHILE = ("starting up", "shutting down", "recovery", "too many clients", "connection slots")
 # by SQLSTATE or its class (two characters): code and what to do; "" are those of wrong use
 _REMEDIES = {
@@ -120,6 +121,37 @@ def unhurried(connection: Connection) -> Iterator[None]:
     finally:
         if before is not None:
             driver.patience = before  # type: ignore[union-attr]
+
+
+class Copied:
+    """New rows of a table by COPY: per row, a fifth of the CPU time of an INSERT here, two thirds in the server."""
+
+    def __init__(self, table: Table, engine: Engine) -> None:
+        names = [column.name for column in table.columns]
+        quoted = ", ".join(map(engine.dialect.identifier_preparer.quote, names))
+        self._sql = f"COPY {table.name} ({quoted}) FROM STDIN (FORMAT BINARY)"
+        self._types = [_TYPES[column.type.python_type] for column in table.columns]
+        self._dialect = engine.dialect
+
+    def many(self, connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+        """Add the rows, each with the values of all columns in the table's order."""
+        if not rows:
+            return
+        import psycopg
+
+        driver: Any = connection.connection.driver_connection
+        try:
+            with driver.cursor() as cursor, cursor.copy(self._sql) as copy:
+                copy.set_types(self._types)
+                for row in rows:
+                    copy.write_row(row)
+        except psycopg.Error as error:  # it did not come through SQLAlchemy, which would do the same
+            lost = driver.closed
+            if lost:
+                connection.invalidate(error)
+            raise exc.DBAPIError.instance(
+                self._sql, None, error, psycopg.Error, connection_invalidated=lost, dialect=self._dialect
+            ) from error
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import Any, Self
 import orjson
 from sqlalchemy import Connection, Row, and_, bindparam, func, insert, select, update
 
-from policyengine.adapters.database import Database, Statement
+from policyengine.adapters.database import Database, Statement, inserting
 from policyengine.adapters.remembered import Remembered, upserting
 from policyengine.adapters.tables import (
     checkpoint,
@@ -46,8 +46,8 @@ class SqlLedgerStore(Remembered):
         engine = self._database.engine
         upsert = upserting(engine)
         states, channels = upsert(state), upsert(outbox)
-        self._insert_entries = Statement(insert(entry), engine)
-        self._insert_seen = Statement(insert(seen), engine)
+        self._insert_entries = inserting(entry, engine)
+        self._insert_seen = inserting(seen, engine)
         self._upsert_states = Statement(
             states.on_conflict_do_update(
                 index_elements=["shard", "customer", "part"], set_={"body": states.excluded.body}

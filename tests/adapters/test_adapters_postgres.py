@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import create_engine, make_url, text
@@ -15,6 +16,7 @@ from sqlalchemy import create_engine, make_url, text
 from policyengine.adapters import postgres as adapter
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.errors import LedgerError, PolicyEngineError, UsageError
+from policyengine.ledger.records import Seen
 from policyengine.ledger.verify import verify
 from tests.ledger.ledgers import POLICIES, Writer, event_and_decision
 from tests.postgres import Databases, Postgres
@@ -118,6 +120,46 @@ class TestDeath:
                 store.commit("members", batch, writer.head)
             assert caught.value.code == "PE713"
             store.commit("members", batch, writer.head)
+
+    def test_a_connection_that_is_cut_between_two_rows_is_made_again(
+        self, postgres: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The head is written by then, and undone with the rest."""
+
+        class Cut(list[tuple[object, ...]]):
+            def __iter__(self) -> Iterator[tuple[object, ...]]:
+                yield self[0]
+                engine = create_engine(postgres, isolation_level="AUTOCOMMIT")
+                with engine.connect() as other:
+                    other.execute(
+                        text("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode LIKE 'Row%'")
+                    )
+                engine.dispose()
+                yield self[1]
+
+        with closing(SqlLedgerStore(postgres)) as store:
+            writer = small(store)
+            batch = writer.batch([(20, body) for body in event_and_decision(2, "bob")], 20)
+            copied = store._insert_entries.many
+            with monkeypatch.context() as patched:
+                patched.setattr(store._insert_entries, "many", lambda to, rows: copied(to, Cut(rows)))
+                with pytest.raises(LedgerError) as caught:
+                    store.commit("members", batch, writer.head)
+            assert caught.value.code == "PE713"
+            assert store.head("members") == writer.head
+            assert store.commit("members", batch, writer.head).size == 5
+
+    def test_a_row_that_is_refused_undoes_the_batch(self, postgres: str) -> None:
+        """Twice the same key: what was copied before is gone, and the connection is as good as before."""
+        with closing(SqlLedgerStore(postgres)) as store:
+            writer = small(store)
+            batch = writer.batch([(20, body) for body in event_and_decision(2, "bob")], 20)
+            [(key, _)] = store.seen_rows("members")
+            with pytest.raises(LedgerError, match="duplicate key") as caught:
+                store.commit("members", replace(batch, seen={key: Seen(b"", 3)}), writer.head)
+            assert caught.value.code == "PE700"
+            assert [entry.seq for entry in store.entries("members")] == [0, 1, 2]
+            assert store.commit("members", batch, writer.head).size == 5
 
 
 class TestErrors:
