@@ -28,10 +28,11 @@ def report(found: Found) -> list[str]:
         if rows:
             lines += [f"**{title}**", "", *rows, ""]
     machine, options = found["machine"], found["options"]
-    load = machine["load"][0]
     lines.append(
-        f"{machine['cores']} cores ({machine['model']}), Python {machine['python']}; {options['events']:,} "
-        f"events a pass, {options['rounds']} rounds; load before it: {load:.1f}; took {found['seconds']} s."
+        f"{machine['cores']} cores ({machine['model']}), Python {machine['python']}; "
+        f"{options['events']:,} events a pass, {options['rounds']} rounds, load {machine['load'][0]:.1f} "
+        f"before them; took {found['seconds']} s. "
+        f"A million additions took {_spread(found['yardstick'])} ms of CPU."
     )
     return lines
 
@@ -49,7 +50,8 @@ def throughput(found: Found) -> list[str]:
         }
         cells = " | ".join(f"{costs[part]:,.0f}" if costs[part] > 1 else "" for part in costs)
         memory = max(run["resident_megabytes"] for run in runs)
-        rows.append(f"| {name} | {_spread([run['rate'] for run in runs])} | {cells} | {memory:,.0f} |")
+        shown = f"{memory:,.0f}" if memory else ""
+        rows.append(f"| {name} | {_spread([run['rate'] for run in runs])} | {cells} | {shown} |")
     return rows if found["throughput"] else []
 
 

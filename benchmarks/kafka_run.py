@@ -19,17 +19,20 @@ from typing import Any
 import orjson
 import stream
 import workload
-from kafka_ground import PEERS, Ground, measured, passing, quix, worker
+from kafka_ground import PEERS, Cpu, Ground, Run, measured, passing, quix, worker
 from kafka_latency import decisions_of, latency
 from kafka_report import report
 from kafka_restart import FEW, fill, restart
 
-from policyengine.bootstrap import Settings, configure_logging, open_ledger
+from policyengine.bootstrap import Settings, configure_logging, open_ledger, pipeline_of
 from policyengine.cli.kafka import publish_for_workers
+from policyengine.domain.events import Record
+from policyengine.service.policy_sets import PolicySet, prepare
 from tests.kafka.jars import NoKafkaError
 
 POLICIES, CUSTOMERS = 100, 10_000
 DATABASES = ("sqlite", "postgresql")
+BATCH = 500  # events of a transaction, as by default
 WAITING = 200  # events that wait for a worker that starts
 
 
@@ -45,7 +48,9 @@ class Bench:
         self._few = list(stream.lines(load, 2 * FEW + FEW * 2 * options.rounds, FEW))
         self._message = 1_500  # bytes of a decision as it is published
         self._published: dict[str, dict[str, bytes]] = {}
+        self._none = prepare([], workload.catalogue(load))
         self.found: dict[str, Any] = {
+            "yardstick": [],
             "throughput": {},
             "scaling": [],
             "latency": {},
@@ -54,10 +59,13 @@ class Bench:
         }
 
     def throughput(self) -> None:
-        """Workers, the loop with nothing in it, and quixstreams, by turns."""
+        """Workers, the loop with nothing in it, quixstreams, and deciding without Kafka, by turns."""
         for number in range(self._options.rounds):
+            self.found["yardstick"].append(yardstick())
             for database in DATABASES:
                 self._worker(database, first=not number)
+            self._idle_worker()
+            self._alone()
             for database in (*DATABASES, "none"):
                 self._passing(database)
             if PEERS.exists():
@@ -80,6 +88,28 @@ class Bench:
             values = self._published[database].values()
             self._message = round(sum(map(len, values)) / len(values))
         ground.drop(ledger)
+
+    def _idle_worker(self) -> None:
+        """The same worker with no policies: every event is validated, folded, recorded and told of."""
+        settings, ledger = self._ground.topics(), self._ledger("sqlite", self._none)
+        run = measured(self._ground, settings, worker(ledger), self._lines, self._keys)
+        self._note("worker without policies, sqlite", run.to_json())
+        self._ground.drop(ledger)
+
+    def _alone(self) -> None:
+        """What `policyengine run` does with a file, in this process."""
+        ledger, events = self._ground.ledger("sqlite"), len(self._lines)
+        with open_ledger(ledger) as store:
+            writer = pipeline_of(store, self._policies, Settings(), "bench")
+            writer.publish()
+            began, used = time.monotonic(), time.process_time()
+            for start in range(0, events, BATCH):
+                batch = self._lines[start : start + BATCH]
+                writer.process([Record(line, start + number) for number, line in enumerate(batch, start=1)])
+            took, used = time.monotonic() - began, time.process_time() - used
+        run = Run(events, events / took, took, Cpu(used, 0, 0), 0)
+        self._note("deciding alone, sqlite, without Kafka", run.to_json())
+        self._ground.drop(ledger)
 
     def _passing(self, database: str) -> None:
         settings = self._ground.topics()
@@ -155,11 +185,11 @@ class Bench:
             for one in filled.values():
                 self._ground.drop(one.ledger)
 
-    def _ledger(self, database: str) -> str:
+    def _ledger(self, database: str, policies: PolicySet | None = None) -> str:
         """A new one in which the policies are published."""
         url = self._ground.ledger(database)
         with open_ledger(url) as store:
-            publish_for_workers(store, Settings(), self._policies)
+            publish_for_workers(store, Settings(), policies or self._policies)
         return url
 
     def _note(self, name: str, run: dict[str, Any]) -> None:
@@ -169,6 +199,15 @@ class Bench:
     @staticmethod
     def _told(name: str, what: dict[str, Any]) -> None:
         print(f"{name}: {what}", file=sys.stderr, flush=True)
+
+
+def yardstick() -> float:
+    """Milliseconds of CPU that a million additions take: how fast the machine is just now."""
+    began = time.process_time()
+    total = 0
+    for number in range(1_000_000):
+        total += number
+    return round((time.process_time() - began) * 1e3, 1)
 
 
 def machine() -> dict[str, Any]:
@@ -219,7 +258,7 @@ def _parts(bench: Bench, names: str) -> Iterator[Any]:
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=16_000, help="of a pass, even")
+    parser.add_argument("--events", type=int, default=12_000, help="of a pass, even")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=15.0, help="of a measurement of latency")
     parser.add_argument("--customers", type=int, default=1_000_000, help="of the large restart")
