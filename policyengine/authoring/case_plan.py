@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from policyengine.authoring.case_file import Case, CaseFile, read_cases
-from policyengine.authoring.load import CASES_SUFFIX, LoadedFolder, LoadedPolicy, load_policies, read_bytes
+from policyengine.authoring.load import (
+    CASES_SUFFIX,
+    LoadedFolder,
+    LoadedPolicy,
+    load_policies,
+    read_bytes,
+)
 from policyengine.authoring.yaml_source import Path as DataPath
 from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.near import did_you_mean
 from policyengine.errors import Finding, UsageError
 
 ALL = "all"
+_ReadCases = tuple[CaseFile | None, list[Finding]]
 _HIGHEST = 2  # folders above a file that are looked into, where it lies outside the working directory
 
 
@@ -73,15 +80,15 @@ def plans(targets: Sequence[Path], catalogue: Catalogue, only: str | None = None
 
 def _plan(target: Path, catalogue: Catalogue, only: str | None) -> Plan:
     if not target.is_file():
-        loaded = load_policies(target)
-        files = sorted(target.rglob(f"*{CASES_SUFFIX}"))
-        plan = Plan(loaded, frozenset(each.policy.policy for each in loaded.policies))
-        return _filled(plan, [_read(file, catalogue) for file in files], only)
+        inside = load_policies(target)
+        read = [_read(file, catalogue) for file in sorted(target.rglob(f"*{CASES_SUFFIX}"))]
+        plan = Plan(_with_companions(inside, target, read), _names(inside))
+        return _filled(plan, read, only)
     if target.suffix != ".yaml":
         raise UsageError(f"{target} is neither a policy file nor a file of cases: both end in .yaml")
     beside = target.with_name(target.name.partition(".")[0] + CASES_SUFFIX)
     read = [_read(beside, catalogue)] if beside.is_file() else []
-    loaded = _around(target, [cases for cases, _ in read if cases is not None])
+    loaded = _with_companions(load_policies(target.parent), target.parent, read, whole=False)
     plan = Plan(loaded, frozenset())
     if target != beside:
         here = {each.policy.policy for each in loaded.policies if Path(each.file) == target}
@@ -89,18 +96,26 @@ def _plan(target: Path, catalogue: Catalogue, only: str | None) -> Plan:
     return _filled(plan, read, only, whole=target == beside)
 
 
-def _around(file: Path, read: Sequence[CaseFile]) -> LoadedFolder:
-    """The policies of a file's folder, or of one above it where a case names one that is not there."""
-    wanted = {cases.policy for cases in read} | {
-        name for cases in read for case in cases.cases for name in case.companions
+def _with_companions(
+    loaded: LoadedFolder, folder: Path, read: Sequence[_ReadCases], *, whole: bool = True
+) -> LoadedFolder:
+    """The policies of a folder, or of one above it where a case names one that is not there.
+
+    ``whole``: `with: all` means the policies of this folder; else those of the highest one.
+    """
+    files = [cases for cases, _ in read if cases is not None]
+    wanted = {cases.policy for cases in files} | {
+        name for cases in files for case in cases.cases for name in case.companions
     }
-    loaded = load_policies(file.parent)
-    for folder in _above(file.parent):
-        names = {each.policy.policy for each in loaded.policies}
-        if ALL not in wanted and wanted <= {*names, None}:
+    for above in _above(folder):
+        if wanted <= {*_names(loaded), None, *([ALL] if whole else [])}:
             break
-        loaded = load_policies(folder)
+        loaded = load_policies(above)
     return loaded
+
+
+def _names(loaded: LoadedFolder) -> frozenset[str]:
+    return frozenset(each.policy.policy for each in loaded.policies)
 
 
 def _above(folder: Path) -> list[Path]:
@@ -112,13 +127,13 @@ def _above(folder: Path) -> list[Path]:
     return [above for above in folder.parents if here in above.resolve().parents]
 
 
-def _read(file: Path, catalogue: Catalogue) -> tuple[CaseFile | None, list[Finding]]:
+def _read(file: Path, catalogue: Catalogue) -> _ReadCases:
     return read_cases(read_bytes(file), file.as_posix(), catalogue)
 
 
 def _filled(
     plan: Plan,
-    read: Sequence[tuple[CaseFile | None, list[Finding]]],
+    read: Sequence[_ReadCases],
     only: str | None,
     *,
     whole: bool = False,
