@@ -124,7 +124,7 @@ def unhurried(connection: Connection) -> Iterator[None]:
 
 
 class Copied:
-    """New rows of a table by COPY: per row, a fifth of the CPU time of an INSERT here, two thirds in the server."""
+    """New rows of a table by COPY: a fifth of the CPU time of INSERT here, two thirds of it in the server."""
 
     def __init__(self, table: Table, engine: Engine) -> None:
         names = [column.name for column in table.columns]
