@@ -67,10 +67,28 @@ def play(both: Servers, folder: Path, options: argparse.Namespace, counts: Count
                 one.disturb()
         one.calm()
         decisions = one.finish(group.sent(), None if with_world else policies())
+        if number == 0:
+            one.faults += undisturbed(both, group)
         counts["events"] += group.sent()
         counts["events of the world"] += len(committed(both.broker.bootstrap, group.kafka.world_topic))
         counts["decisions"] += decisions
         return one.faults
+
+
+def undisturbed(both: Servers, group: Group) -> list[str]:
+    """The same events once more, to one worker that is left alone: what is decided otherwise."""
+    folder = group.folder / "undisturbed"
+    folder.mkdir()
+    alone = Group(
+        both.broker.bootstrap, both.new_ledger(), folder, partitions=group.partitions, reads=group.name
+    )
+    with alone:
+        alone.publish(RULES)
+        alone.start()
+        alone.until_read(group.sent())
+        if alone.decisions() == group.decisions():
+            return []
+        return ["one worker that nobody disturbs decides otherwise"]
 
 
 def main(arguments: list[str]) -> int:

@@ -12,6 +12,8 @@ import time
 from functools import cache
 from pathlib import Path
 from threading import Thread
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 import pytest
 
@@ -19,7 +21,7 @@ from policyengine.authoring.check import check_folder
 from policyengine.bootstrap import shipped_rules
 from policyengine.service.policy_sets import PolicySet, prepare
 from policyengine.service.stream import generate
-from tests.kafka.broker import Broker
+from tests.kafka.broker import Broker, Ports
 from tests.kafka.conftest import External
 from tests.kafka.proxy import Proxy
 from tests.kafka.workers import Group, of_customers
@@ -159,6 +161,48 @@ def test_who_is_told_twice_to_stop_ends_at_once_and_nothing_is_lost(
         group.start()
         group.until_read(len(story(400)))
         group.assert_sound(policies())
+
+
+def test_an_older_ledger_is_refused_until_the_newest_is_back(
+    broker: Broker | External, sqlite: str, tmp_path: Path
+) -> None:
+    """The third worker is given the ledger that the first one left, after the second one has published more."""
+    parts = [story(600)[:200], story(600)[200:400], story(600)[400:]]
+    left: list[bytes] = []
+    with published(Group(broker.bootstrap, sqlite, tmp_path, partitions=1)) as group:
+        (shard,), at = group.shards(), group.ledger.removeprefix("sqlite:///")
+        for part in parts[:2]:
+            worker, before = group.start(), group.position()
+            group.write(part)
+            group.until_read(before + len(part))
+            worker.send_signal(signal.SIGTERM)
+            assert worker.wait(20) == 0, group.logs()
+            left.append(Path(at).read_bytes())
+        Path(at).write_bytes(left[0])
+        port = str(Ports.free().plain)
+        worker = group.start(POLICYENGINE_WORKER_HEALTH_PORT=port)
+        group.until(lambda: "PE714" in ready(port))
+        assert f"its shard {shard} has" in ready(port)
+        assert group.position() == len(parts[0])
+        worker.send_signal(signal.SIGTERM)
+        assert worker.wait(20) == 0, group.logs()
+        Path(at).write_bytes(left[1])
+        group.start()
+        group.write(parts[2])
+        group.until_read(len(story(600)))
+        group.assert_sound(policies())
+
+
+def ready(port: str) -> str:
+    """What /readyz says."""
+    try:
+        with urlopen(f"http://127.0.0.1:{port}/readyz", timeout=5) as answer:
+            return str(answer.read().decode())
+    except HTTPError as error:
+        with error:
+            return error.read().decode()
+    except OSError:
+        return ""
 
 
 def test_a_policy_set_that_is_published_reaches_a_running_worker_between_two_events(

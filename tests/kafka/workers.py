@@ -45,6 +45,7 @@ class Group:
     partitions: int = 2
     settings: Mapping[str, str] = field(default_factory=dict)
     workers_ledger: str = ""  # where workers find the ledger, if not where tests do
+    reads: str = ""  # the group whose events it reads, if not its own
     workers: list[Child] = field(default_factory=list)
     name: str = field(default_factory=lambda: f"g-{uuid.uuid4().hex[:8]}")
 
@@ -62,7 +63,8 @@ class Group:
         """The group's settings."""
         return settings_for(
             self.bootstrap, group=self.name, partitions=self.partitions,
-            **{f"{kind}_topic": f"{self.name}-{kind}" for kind in ("customer", "world", "decision", "dead_letter")},
+            **{f"{kind}_topic": f"{self.reads or self.name}-{kind}" for kind in ("customer", "world")},
+            **{f"{kind}_topic": f"{self.name}-{kind}" for kind in ("decision", "dead_letter")},
         )  # fmt: skip
 
     def environment(self, **more: str) -> dict[str, str]:
