@@ -12,6 +12,8 @@ from policyengine.authoring.load import (
     CASES_SUFFIX,
     LoadedFolder,
     LoadedPolicy,
+    folder_findings,
+    policy_files,
     read_files,
     read_policies,
 )
@@ -78,12 +80,16 @@ def examine(
 def _read(paths: Sequence[Path]) -> LoadedFolder:
     if len(paths) == 1 and paths[0].is_dir():
         return read_policies(paths[0])
-    folders = [read_policies(path) for path in paths if path.is_dir()]
-    files = read_files(_policy_file(path) for path in paths if not path.is_dir())
-    every = [files, *folders]
-    findings = {finding for one in every for finding in one.findings}
-    policies = tuple(policy for one in every for policy in one.policies)
-    return LoadedFolder(Path(), policies, tuple(sorted(findings)))
+    files: dict[Path, Path] = {}  # each once, however often it was named
+    findings: list[Finding] = []
+    for path in paths:
+        here = policy_files(path) if path.is_dir() else [_policy_file(path)]
+        if path.is_dir():
+            findings += folder_findings(path, here)
+        for file in here:
+            files.setdefault(file.resolve(), file)
+    loaded = read_files(files.values())
+    return LoadedFolder(Path(), loaded.policies, tuple(sorted([*findings, *loaded.findings])))
 
 
 def _policy_file(path: Path) -> Path:

@@ -6,7 +6,7 @@ positions here (``LoadedFolder.findings_of``).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -88,10 +88,7 @@ def read_policies(folder: Path) -> LoadedFolder:
     """Read a folder; what is sound comes back beside what is wrong, so that both can be checked."""
     files = policy_files(folder)
     loaded = read_files(files)
-    findings = [*loaded.findings, *_stray_files(folder)]
-    if not files:
-        hint = "policies are files that end in .yaml"
-        findings.append(Finding(str(folder), 0, 0, "PE004", "the folder holds no policy", hint))
+    findings = [*loaded.findings, *folder_findings(folder, files)]
     return LoadedFolder(folder, loaded.policies, tuple(sorted(findings)))
 
 
@@ -144,12 +141,16 @@ def read_bytes(file: Path) -> bytes:
         raise UsageError(f"{file} cannot be read: {error.strerror}") from error
 
 
-def _stray_files(folder: Path) -> list[Finding]:
-    """A policy that is overlooked for its file's name would be an accident."""
-    return [
+def folder_findings(folder: Path, files: Sequence[Path]) -> list[Finding]:
+    """A folder without policies, and policies that would be overlooked for their file's name."""
+    found = [
         Finding(file.as_posix(), 0, 0, "PE003", "policy files end in .yaml", "rename the file")
         for file in sorted(folder.rglob("*.yml"))
     ]
+    if not files:
+        hint = "policies are files that end in .yaml"
+        found.append(Finding(str(folder), 0, 0, "PE004", "the folder holds no policy", hint))
+    return found
 
 
 def _repeated_versions(policies: Iterable[LoadedPolicy]) -> list[Finding]:

@@ -340,6 +340,8 @@ class TestTogether:
         files = [tmp_path / "p0.yaml", tmp_path / "p1.yaml"]
         assert [one.code for one in examine(files, catalogue(), prepare, TODAY).findings] == ["PE050"]
         assert examine(files[:1], catalogue(), prepare, TODAY).findings == ()
+        assert examine([files[0], files[0]], catalogue(), prepare, TODAY).findings == ()  # named twice
+        assert len(examine([files[0], tmp_path], catalogue(), prepare, TODAY).findings) == 1
 
     def test_what_is_no_policy_file_is_wrong_usage(self, tmp_path: Path) -> None:
         (tmp_path / "x.cases.yaml").write_text("cases: []")
