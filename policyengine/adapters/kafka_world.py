@@ -102,11 +102,12 @@ class WorldReader:
 
     def lag(self) -> dict[str, int]:
         """How many messages each shard has not taken, as far as is known without asking."""
-        end = self._consumer.highwater(self._partition) or 0
         held = {shard: len(self.peek(shard, len(self._window))) for shard in self._places}
         beyond = 0
         if self._next is not None:
-            beyond = max(0, end - (self._consumer.position(self._partition, timeout_ms=0) or 0))
+            with stream_errors("asking how far the world is"):
+                end = self._consumer.highwater(self._partition) or 0
+                beyond = max(0, end - (self._consumer.position(self._partition, timeout_ms=0) or 0))
         return {shard: count + beyond for shard, count in held.items()}
 
     def close(self, timeout: float = 10.0) -> None:
