@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from policyengine.domain.state import settle
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.remembered import PLACES, QUEUES, RANKS, STATES, TIMERS, Layout, Row
-from policyengine.service.ports import LedgerStore, Place
-from policyengine.service.refold import Refolded
+from policyengine.service.ports import Batch, Head, LedgerStore, Place
+from policyengine.service.refold import Refolded, refold
 from policyengine.service.stored import Changes
 from policyengine.service.world_rows import CUSTOMER, parts_of_world
 
@@ -64,3 +64,14 @@ def stored_rows(store: LedgerStore, shard: str, layout: Layout) -> Iterator[Row]
             yield from store.rank_rows(shard)
         case _:
             yield from store.queue_rows(shard)
+
+
+def remembered(store: LedgerStore, shard: str, head: Head) -> Batch | None:
+    """What follows from the entries of a shard, to be written; None where these are no events.
+
+    A shard of policy sets alone may hold one that only a later version can read.
+    """
+    if not store.seen_count(shard):
+        return None
+    changes = changes_of(refold(store, shard))
+    return Batch(root=head.root, frontier=head.frontier, policy_set=head.policy_set, **changes._asdict())

@@ -33,11 +33,10 @@ from policyengine.ledger.entries import (
 from policyengine.ledger.merkle import Tree
 from policyengine.service.door import SET_ASIDE, Door, conflict, impostor, misplaced
 from policyengine.service.machine import Happened, Machine, Refused
-from policyengine.service.memory_rows import changes_of
+from policyengine.service.memory_rows import remembered
 from policyengine.service.poison import REACHED, Aside, Poison, at, passed_over
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import Batch, Checkpoint, Head, LedgerStore, Seen
-from policyengine.service.refold import refold
 from policyengine.service.stored import StoredMemory
 from policyengine.service.work import Fingerprint, Reading, Tally, Work
 
@@ -85,15 +84,9 @@ class Pipeline:
 
     def _remember(self) -> None:
         """Fold a ledger again that an older version wrote, which remembered less."""
-        refolded = refold(self._store, self._place.shard)
-        if refolded.world.now is None:
+        batch = remembered(self._store, self._place.shard, self.head)
+        if batch is None:
             return
-        batch = Batch(
-            root=self.head.root,
-            frontier=self.head.frontier,
-            policy_set=self.head.policy_set,
-            **changes_of(refolded)._asdict(),
-        )
         self.head = self._store.commit(self._place.shard, batch, self.head)
         self.memory.reset()
         self._log.info("ledger of an older version remembered", size=self.head.size)
