@@ -8,7 +8,9 @@ import pytest
 
 from tests.docs.walk import ROOT, Command, File, Shown, is_as, steps, walk
 
-PAGES = sorted([*(ROOT / "docs" / "how-to").glob("*.md"), ROOT / "docs" / "faq.md"])
+PAGES = sorted(
+    [*(ROOT / "docs" / "how-to").glob("*.md"), ROOT / "docs" / "faq.md", ROOT / "docs" / "tutorial.md"]
+)
 SHOWN = {"text"}
 
 
