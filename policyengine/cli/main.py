@@ -31,6 +31,7 @@ from policyengine.cli import (
     simulate,
     simulate_stream,
     stream,
+    trials,
 )
 from policyengine.cli.output import FINDINGS, INTERRUPTED, USAGE, reader_is_gone
 from policyengine.errors import FindingsError, PolicyEngineError, UsageError
@@ -71,6 +72,7 @@ for command in (
     publishing.approve,
     publishing.withdraw,
     publishing.rollback,
+    trials.shadow_report,
     kafka.requeue,
     audit.verify,
     audit.replay,

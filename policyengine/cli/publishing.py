@@ -20,6 +20,7 @@ from policyengine.bootstrap import (
     open_ledger,
     pipeline_of,
     policy_set_of,
+    wall_clock,
 )
 from policyengine.cli.keys import KeyOption, signer_of
 from policyengine.cli.options import (
@@ -32,12 +33,14 @@ from policyengine.cli.options import (
 )
 from policyengine.cli.output import FINDINGS, Format, print_json, say
 from policyengine.cli.standing import show_standing
+from policyengine.cli.trials import CanaryOption, CandidateArgument, GroupOption, ShadowOption, tried_set
 from policyengine.domain.values import instant_to_json
 from policyengine.errors import PublishingError, UsageError
 from policyengine.ledger.publications import POLICIES
 from policyengine.service.approvals import Wish, told
 from policyengine.service.board import Board
 from policyengine.service.policy_sets import PolicySet
+from policyengine.service.trials import GROUP
 
 ShardOption = Annotated[str | None, typer.Option("--shard", help="The part of the ledger to write.")]
 ForWorkersOption = Annotated[
@@ -51,12 +54,16 @@ AtOption = Annotated[
 
 
 def publish(
+    candidate: CandidateArgument = None,
     rules: RulesOption = None,
     ledger: LedgerOption = None,
     schemas: SchemasOption = None,
     shard: ShardOption = None,
     for_workers: ForWorkersOption = False,
     at: AtOption = None,
+    shadow: ShadowOption = False,
+    canary: CanaryOption = None,
+    group: GroupOption = GROUP,
     key: KeyOption = None,
     no_test: Annotated[
         bool,
@@ -70,24 +77,44 @@ def publish(
     people must approve (`keys trust`) it is staged until enough have; your --key is the first approval. With
     --at it takes effect at that instant. With --for-workers, and in a ledger with approvals, it holds for
     every shard; else for one.
+
+    With --shadow CANDIDATE or --canary 10 CANDIDATE what is in force stays, and the versions that it does not
+    have are tried beside it: for nobody, or for that share of the customers.
     """
     if for_workers and shard:
         raise UsageError("--for-workers has a shard of its own: no --shard")
     settings = settings_with(ledger=ledger, rules=rules, schemas=schemas, shard=shard)
-    policy_set = policy_set_of(rules_of(settings), settings.schemas)
+    tried = _candidate(candidate, shadow=shadow, canary=canary)
+    policy_set = None if tried else policy_set_of(rules_of(settings), settings.schemas)
     with open_ledger(settings.ledger) as store:
         board = board_of(store)
         if no_test and board.governed:
             raise PublishingError("what people approve is tested: no --no-test in this ledger")
-        cases = None if no_test else _tested(rules_of(settings), settings, form)
         wanted = None if for_workers or board.governed else settings.shard
         _one_for_all(board, shard)
+        if policy_set is None:
+            own = store.head(wanted).policy_set if wanted is not None else None
+            live = rules or board.target(wanted, wall_clock()) or own
+            policy_set = tried_set(store, settings, live, _given(candidate), canary, group)
+        cases = None if no_test else _tested(candidate or rules_of(settings), settings, form)
         if _by_proposal(board, wanted, at):
             wish = Wish(_instant(at), wanted, cases)
             standing = desk_of(store).publish(policy_set.body, wish, signer_of(settings, key))
             show_standing(standing, form, policies=len(policy_set.policies))
         else:
             _at_once(store, settings, policy_set, wanted, form)
+
+
+def _candidate(candidate: Path | None, *, shadow: bool, canary: int | None) -> bool:
+    """Whether something is to be tried; UsageError where it is not clear what, or how."""
+    if shadow and canary is not None:
+        raise UsageError("--shadow tries it on nobody, --canary on some: give one of them")
+    tried = shadow or canary is not None
+    if tried and candidate is None:
+        raise UsageError("name the folder that is to be tried: policyengine publish --shadow CANDIDATE")
+    if candidate is not None and not tried:
+        raise UsageError(f"give --rules {candidate} to publish it, or --shadow or --canary to try it")
+    return tried
 
 
 def _one_for_all(board: Board, shard: str | None) -> None:
@@ -176,10 +203,10 @@ def approve(
         show_standing(desk_of(store).approve(name, signer), form)
 
 
-def _given(rules: Path | None) -> Path:
-    if rules is None:
+def _given(folder: Path | None) -> Path:
+    if folder is None:
         raise UsageError("give a digest, or --rules DIR")
-    return rules
+    return folder
 
 
 @contextmanager
@@ -267,9 +294,7 @@ def rollback(
 
 def _in_force_so_far(store: SqlLedgerStore, board: Board, shard: str | None) -> list[str]:
     """Digests in the order in which they held, each once in a row."""
-    from policyengine.bootstrap import wall_clock
-
-    if shard is None or _has_proposals(board, shard):
+    if shard is None:
         found = board.held(shard, wall_clock())
     else:
         found = [str(one.ref) for one in store.entries(shard) if one.kind == "policy_set"]

@@ -136,6 +136,8 @@ def _in_force(board: Board, store: SqlLedgerStore, settings: Settings, given: Po
     if not board.follows(settings.shard):
         return given or policy_set_in_force(store, settings.shard)
     digest = store.head(settings.shard).policy_set or board.target(settings.shard, 0)
+    if not digest and given is not None and not board.governed:
+        return given
     if not digest:
         coming = "".join(f"; {told(one)}" for one in board.upcoming(settings.shard, 0))
         raise UsageError(f"no policy set is in force for shard {settings.shard} yet: `publish` one{coming}")

@@ -48,6 +48,7 @@ class Verdict(StrEnum):
     PRIORITY = "priority"  # a denial of higher priority, or a grant over a denial
     FLOOR = "floor"  # a statutory remedy stands in its place
     BEFORE = "before"  # a version that reaches back gives no more than was granted before
+    SHARE = "share"  # the version is not for this customer
     ENFORCEMENT = "enforcement"  # outside `enforced`, and the policy withholds
     WINDOW = "window"  # only in why-not: the version was not in force
     EVENT = "event"  # only in why-not: another event type or entity
@@ -276,6 +277,7 @@ class Decision(NamedTuple):
     messages: Mapping[str, str] = MappingProxyType({})
     shadow_remedies: tuple[Remedy, ...] = ()
     shadow_offers: tuple[Offered, ...] = ()
+    tried: tuple[str, ...] = ()  # versions on trial in shadow that would govern: `policy@version`
     trace: tuple[RuleTrace, ...] = ()
     timers: tuple[Timer, ...] = ()  # what will happen because of it, unless it is settled before
     settles: tuple[Settled, ...] = ()
@@ -308,11 +310,14 @@ class Decision(NamedTuple):
             "policy_set": self.policy_set,
             "trace": [rule.to_json() for rule in self.trace],
         }
-        if self.shadow_remedies or self.shadow_offers:
-            out["shadow"] = {
+        if self.shadow_remedies or self.shadow_offers or self.tried:
+            shadow: dict[str, Json] = {
                 "remedies": [remedy.to_json() for remedy in self.shadow_remedies],
                 "offers": [offer.to_json() for offer in self.shadow_offers],
             }
+            if self.tried:
+                shadow["tried"] = list(self.tried)
+            out["shadow"] = shadow
         if self.timers:
             out["timers"] = [timer.to_json() for timer in self.timers]
         if self.settles:

@@ -154,6 +154,7 @@ class ShadowDocument(Document):
 
     remedies: list[RemedyDocument]
     offers: list[OfferDocument]
+    tried: list[str] = Field([], description="versions on trial that would govern, `policy@version`")
 
 
 class AnswerWindow(Document):
@@ -280,7 +281,7 @@ class EntryHeader(Document):
     v: Literal[1]
     shard: str
     seq: int = Field(ge=0)
-    kind: Literal["event", "internal", "rejected", "decision", "policy_set"]
+    kind: Literal["event", "internal", "rejected", "decision", "policy_set", "staged", "proposal", "approval"]
     policy_set: str
     engine: str
     input: InputPosition

@@ -12,21 +12,17 @@ from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
-    GetJsonSchemaHandler,
     StrictBool,
     StrictInt,
     Tag,
     model_validator,
 )
-from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema
 
 from policyengine.domain.calendar import time_zone
 from policyengine.domain.money import Rounding
+from policyengine.domain.policy_model import CANARY, Customers, Model
 from policyengine.domain.policy_types import (
     Cel,
     Currency,
@@ -44,20 +40,7 @@ from policyengine.domain.policy_types import (
     TimeZone,
     fault,
 )
-from policyengine.domain.remedies import MONEY_KINDS, AnyRemedy, DateExpr, without_null
-
-
-class Model(BaseModel):
-    """Unknown keys are errors; values do not change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True)
-
-    @classmethod
-    def __get_pydantic_json_schema__(
-        cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler
-    ) -> JsonSchemaValue:
-        """An absent key is left out of a file, never written as null."""
-        return without_null(handler(core_schema))
+from policyengine.domain.remedies import MONEY_KINDS, AnyRemedy, DateExpr
 
 
 class Basis(StrEnum):
@@ -356,6 +339,12 @@ class Policy(Model):
     exclusive: Exclusive | None = Field(None, description="for all its rules")
     cap: Cap | None = Field(None, description="over all its rules together")
     shadow: StrictBool = Field(False, description="decided and recorded, never published")
+    customers: Customers | None = Field(None, description="only for this share of the customers")
+    trial: Literal["shadow", "canary"] | None = Field(
+        None,
+        description="goes before the other versions of the policy: `canary` for its `customers`, `shadow` "
+        "beside them, recorded and never published; written by `publish --canary` and `publish --shadow`",
+    )
     rules: list[Rule] = Field(min_length=1, description="what is granted, offered or denied, and when")
 
     @property
@@ -378,6 +367,9 @@ def flaws(policy: Policy) -> Iterator[Flaw]:
     if policy.staff_first is not None and policy.announced is None:
         text = "`staff_first` needs `announced`: without `policy.published`, the hours count from it"
         yield Flaw(("staff_first",), "PE004", text, "write when it is made public")
+    if policy.trial == CANARY and policy.customers is None:
+        text = "`trial: canary` needs `customers`: whom it is tried on"
+        yield Flaw(("trial",), "PE004", text, "write customers: {group: canary, until: 10}")
     first: dict[str, int] = {}
     for number, rule in enumerate(policy.rules):
         if first.setdefault(rule.id, number) != number:

@@ -15,6 +15,7 @@ from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.kept import NOTICE, RELEASING
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy import Offer, Policy, Rule
+from policyengine.domain.policy_model import SHADOW
 from policyengine.domain.remedies import RemedySpec, expression_fields
 from policyengine.domain.values import Value, ValueType
 from policyengine.engine.expressions import Compiled, ExpressionError, Language, ParameterType
@@ -34,6 +35,7 @@ from policyengine.engine.ruleset import (
     RuleSet,
 )
 from policyengine.engine.scopes import crisis_clauses, policy_scope_faults, scope_faults
+from policyengine.engine.shares import with_trials
 from policyengine.engine.tables import CompiledTable, compile_table
 from policyengine.engine.vocabulary import CUSTOMER, Vocabulary, vocabulary
 from policyengine.engine.windows import (
@@ -65,7 +67,7 @@ def compile_policies(policies: Sequence[Policy], catalogue: Catalogue, digest: s
     if report.faults:
         raise CompileError(report.faults)
     index = Index([IndexedRule(rule.number, rule.event_types, rule.entity, rule.conjuncts) for rule in rules])
-    return rule_set(tuple(rules), catalogue, digest, index)
+    return rule_set(with_trials(rules), catalogue, digest, index)
 
 
 def rule_set(
@@ -169,6 +171,9 @@ class PolicyCompiler:
             review=policy.review,
             retroactive=retroactive_window(policy, window, kind, self.at, self.report),
             staff_first=None if policy.staff_first is None else policy.staff_first.hours,
+            shadow=policy.shadow or policy.trial == SHADOW,
+            customers=policy.customers,
+            trial=policy.trial,
         )
 
     def _anchor_type(self) -> ValueType | None:
@@ -233,7 +238,7 @@ class PolicyCompiler:
             say=say,
             exclusive=rule.exclusive or self.policy.exclusive,
             cap=rule.cap,
-            shadow=rule.shadow or self.policy.shadow,
+            shadow=rule.shadow or version.shadow,
             title=rule.title,
             follow_ups=later,
         )

@@ -37,7 +37,7 @@ from policyengine.engine.expressions import Compiled
 from policyengine.engine.facts import Choices, Facts, ways
 from policyengine.engine.follow_ups import check_deadline, follow_ups
 from policyengine.engine.network_plan import holds
-from policyengine.engine.resolve import Claim, one_version, resolve
+from policyengine.engine.resolve import Claim, one_version, resolve, tried
 from policyengine.engine.ruleset import (
     CompiledOffer,
     CompiledRemedy,
@@ -47,6 +47,7 @@ from policyengine.engine.ruleset import (
     RuleSet,
 )
 from policyengine.engine.settle import decided_on, settlement
+from policyengine.engine.shares import not_for, tried_beside
 from policyengine.engine.tables import CompiledTable
 from policyengine.errors import EvaluationError, PolicyEngineError
 
@@ -158,9 +159,13 @@ def _counts_before(claim: Claim, known: Claim) -> bool:
 def consider(rule: CompiledRule, facts: Facts) -> Claim:
     """Confirm a candidate's conditions and compute what it would give."""
     policy = rule.policy
+    if (policy.customers is not None or policy.before) and (why := not_for(policy, facts)):
+        claim = Claim(rule, ())
+        claim.lose(Verdict.SHARE, why)
+        return claim
     values = with_parameters(policy, facts)
     clauses = tuple(_trace(clause, values) for clause in rule.clauses)
-    claim = Claim(rule, clauses)
+    claim = Claim(rule, clauses, tried=tried_beside(policy, facts) if policy.before else None)
     lost = [clause for clause in clauses if clause.result is not _HELD]
     if lost:
         worst = next((clause for clause in lost if clause.result is ClauseResult.ERROR), lost[0])
@@ -358,6 +363,7 @@ def assembled(
         {**given.messages, **messages} if given.messages else messages,
         shadow_remedies=tuple([remedy for claim in shadow for remedy in claim.remedies]),
         shadow_offers=tuple([offer for claim in shadow for offer in claim.offers]),
+        tried=tried(claims),
         trace=tuple([_rule_trace(claim) for claim in claims]),
         settles=given.settles,
         held=held,

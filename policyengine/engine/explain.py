@@ -32,6 +32,7 @@ _VERDICTS = {
     Verdict.PRIORITY: "applied, but was overruled",
     Verdict.FLOOR: "applied, but the law's remedy stands",
     Verdict.BEFORE: "applied, but gives no more than was granted before",
+    Verdict.SHARE: "is not for this customer",
     Verdict.ENFORCEMENT: "applied, but is not enforced at that time",
     Verdict.WINDOW: "was not in force",
     Verdict.EVENT: "is about something else",

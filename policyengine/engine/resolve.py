@@ -8,18 +8,20 @@ Shadow claims are settled among themselves and never touch the others.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from policyengine.domain.decision import ClauseTrace, Denied, Offered, Ref, Remedy, Verdict
 from policyengine.domain.events import Event
+from policyengine.domain.kept import version_id
 from policyengine.domain.money import Money
 from policyengine.domain.policy import Basis
+from policyengine.domain.policy_model import SHADOW
 from policyengine.domain.remedies import MONEY_KINDS, WORTH_KINDS
 from policyengine.domain.state import CustomerState
 from policyengine.domain.values import Value
 from policyengine.engine.caps import NOTHING_GRANTED, CapLedger
 from policyengine.engine.follow_ups import Due
-from policyengine.engine.ruleset import CompiledRule
+from policyengine.engine.ruleset import CompiledRule, PolicyVersion
 from policyengine.errors import MoneyError
 
 _APPLIED = Verdict.APPLIED  # a member of an enumeration costs a look-up each time
@@ -39,6 +41,7 @@ class Claim:
     enforced: bool = True
     message_values: Mapping[str, Value] = field(default_factory=dict)
     follow_ups: list[Due] = field(default_factory=list)
+    tried: PolicyVersion | None = None  # the version on trial that would govern in place of the rule's
     told: Sequence[Remedy] = ()  # its remedies as messages tell them, where that is not as they are granted
     endings: dict[int, str] = field(default_factory=dict)  # by remedy: the timer whose place its own takes
 
@@ -105,11 +108,49 @@ def resolve(
     ref: Ref | None,
     granted: Mapping[str, int] = NOTHING_GRANTED,
 ) -> None:
-    """Settle the claims in place; those that lose say why. ``granted`` is for caps per event."""
+    """Settle the claims in place; those that lose say why. ``granted`` is for caps per event.
+
+    What is on trial in shadow is settled with what would stand beside it; that leaves no trace on the latter.
+    """
+    on_trial = [claim for claim in claims if claim.stands and claim.rule.policy.trial == SHADOW]
+    beside = [_copy(claim) for claim in claims if on_trial and claim.stands and _stays(claim)]
     for shadow in (False, True):
-        standing = [claim for claim in claims if claim.stands and claim.rule.shadow is shadow]
+        standing = [
+            claim
+            for claim in claims
+            if claim.stands and claim.rule.shadow is shadow and claim.rule.policy.trial != SHADOW
+        ]
         if standing:
             _settle(standing, CapLedger(state, event, ref, granted))
+    if on_trial:
+        _settle([*on_trial, *beside], CapLedger(state, event, ref, granted))
+
+
+def _stays(claim: Claim) -> bool:
+    """Whether it would stand beside what is on trial: no version would govern in its place."""
+    return not claim.rule.shadow and claim.tried is None
+
+
+def _copy(claim: Claim) -> Claim:
+    """For a trial, in which it may win or lose otherwise than in life."""
+    return replace(
+        claim,
+        remedies=list(claim.remedies),
+        offers=list(claim.offers),
+        because=list(claim.because),
+        follow_ups=list(claim.follow_ups),
+    )
+
+
+def tried(claims: Sequence[Claim]) -> tuple[str, ...]:
+    """The versions on trial in shadow that would govern, by what the claims know."""
+    found = {
+        (one.id, one.version)
+        for claim in claims
+        for one in (claim.rule.policy if claim.rule.policy.trial == SHADOW else claim.tried,)
+        if one is not None
+    }
+    return tuple([version_id(*one) for one in sorted(found)]) if found else ()
 
 
 def _settle(claims: list[Claim], caps: CapLedger) -> None:

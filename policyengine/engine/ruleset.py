@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 from policyengine.domain.calendar import local_date
 from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.policy import Basis, Cap, Exclusive
+from policyengine.domain.policy_model import Customers
 from policyengine.domain.values import Value
 from policyengine.engine.conjuncts import Conjunct
 from policyengine.engine.expressions import Compiled
@@ -116,6 +117,10 @@ class PolicyVersion:
     review: date | None = None
     retroactive: Window | None = None  # how far it reaches back, and until when it governs
     staff_first: int | None = None  # hours
+    shadow: bool = False
+    customers: Customers | None = None
+    trial: str | None = None
+    before: tuple[PolicyVersion, ...] = ()  # versions of the policy that are on trial in its place
 
     def day_of(self, anchor: date | datetime) -> date:
         """The civil day of an anchor's value in the policy's time zone."""

@@ -16,6 +16,7 @@ from policyengine.engine.conjuncts import Conjunct
 from policyengine.engine.expressions import DECIMAL, ParameterType
 from policyengine.engine.faults import Report
 from policyengine.engine.ruleset import DatedParameter, Parameter, PolicyVersion, Window
+from policyengine.engine.shares import apart, lane
 from policyengine.errors import MoneyError
 
 _DAY_ZERO = date(1970, 1, 1).toordinal()
@@ -61,7 +62,7 @@ def _index_bound(bound: date | datetime) -> int:
 
 
 def check_overlaps(versions: Iterable[tuple[int, PolicyVersion]], report: Report) -> None:
-    """Exactly one version governs: PE050 for windows that overlap, PE051 for different anchors."""
+    """One version governs a customer: PE050 for windows that overlap, PE051 for different anchors."""
     by_id: dict[str, list[tuple[int, PolicyVersion]]] = {}
     for number, version in versions:
         by_id.setdefault(version.id, []).append((number, version))
@@ -80,7 +81,32 @@ def _check_one_policy(same: Sequence[tuple[int, PolicyVersion]], report: Report)
             )
             report.add(number, ("effective",), "PE051", text, "use the same `by` in all versions")
             return
-    longest, *others = sorted(same, key=lambda item: (item[1].window.start, item[1].version))
+    lanes: dict[str, list[tuple[int, PolicyVersion]]] = {}
+    for number, version in same:
+        lanes.setdefault(lane(version), []).append((number, version))
+    for versions in lanes.values():
+        ordered = sorted(versions, key=lambda item: (item[1].window.start, item[1].version))
+        if any(version.customers is not None for _, version in versions):
+            _check_shares(ordered, report)
+        else:
+            _check_in_turn(ordered, report)
+
+
+def _check_shares(ordered: Sequence[tuple[int, PolicyVersion]], report: Report) -> None:
+    """Versions for other customers may govern at once."""
+    for at, (number, later) in enumerate(ordered):
+        for _, earlier in ordered[:at]:
+            until = earlier.window.until
+            at_once = until is None or later.window.start < until
+            if at_once and not apart(later.customers, earlier.customers):
+                numbers = f"version {later.version} and version {earlier.version} of `{later.id}`"
+                text = f"{numbers} overlap, and some customers are in both"
+                hint = "give them shares of one group that do not overlap"
+                report.add(number, ("effective", "from"), "PE050", text, hint)
+
+
+def _check_in_turn(ordered: Sequence[tuple[int, PolicyVersion]], report: Report) -> None:
+    longest, *others = ordered
     for number, later in others:
         earlier, until = longest[1], longest[1].window.until
         if until is None or later.window.start < until:

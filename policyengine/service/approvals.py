@@ -204,7 +204,9 @@ class Desk:
         return self._standing(self.board.publications.proposals[seq], new=True)
 
     def _held(self, digest: str, shard: str | None) -> Body | None:
-        if digest not in self.board.held(shard, self._time()):
+        own = () if shard is None else self._store.entries(shard)
+        taken_up = any(one.kind == Kind.POLICY_SET and one.ref == digest for one in own)
+        if not taken_up and digest not in self.board.held(shard, self._time()):
             raise PublishingError(f"policy set {digest} never was in force here", code="PE733")
         raw = self._store.policy_set(digest)
         if raw is None:

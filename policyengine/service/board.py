@@ -98,6 +98,8 @@ class Board:
         if not self.follows(shard):
             return
         target = self.target(shard, now)
+        if target is None and not self.governed:
+            target = self._store.head(shard).policy_set or digest
         if digest != target:
             holds = f"{target} is in force" if target else "none is in force"
             why = "sets need approval here" if self.governed else "sets are published for it"

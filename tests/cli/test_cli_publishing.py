@@ -158,6 +158,62 @@ class TestRollback:
         assert said.out.startswith(f"Policy set {digest_of('rules')} is in force\nApproved by noa\n")
 
 
+class TestTrials:
+    def test_a_candidate_is_tried_in_shadow_and_compared(self, desk: Place) -> None:
+        on(desk, "publish", "--rules", "rules")
+        assert on(desk, "publish", "--shadow", "full").code == 0
+        assert (
+            on(desk, "shadow-report").out == "nothing was on trial in any decision: see `publish --shadow`\n"
+        )
+        on(desk, "run", "--events", desk.events)
+        report = on(desk, "shadow-report", "--format", "json").json
+        (line,) = report["lines"]
+        # 50, 50 and 16.67 of 100, 100 and 33.33 that were paid
+        assert (line["live"], line["tried"], line["more"], line["less"]) == ("116.67", "233.33", 1, 0)
+        assert report["decisions"] == [{"policy": "travel/half-back", "version": 2, "decisions": 3}]
+        assert [one["difference"] for one in report["examples"]] == ["50.00", "50.00", "16.66"]
+        assert "+116.66" in on(desk, "shadow-report").out
+        assert on(desk, "verify").code == 0
+        assert on(desk, "replay").code == 0
+
+    def test_a_canary_is_widened_and_called_off(self, desk: Place) -> None:
+        on(desk, "publish", "--rules", "rules")
+        assert on(desk, "publish", "--canary", "10", "full").code == 0
+        assert on(desk, "publish", "--canary", "50", "full").code == 0
+        assert on(desk, "rollback", "--to", digest_of("rules")).code == 0
+
+    def test_what_cannot_be_tried_is_told(self, desk: Place) -> None:
+        assert is_one_clear_line(on(desk, "publish", "--shadow", "full"), 2, "nothing is in force yet")
+        on(desk, "publish", "--rules", "rules")
+        wrong = {
+            ("--shadow",): "name the folder",
+            ("full",): "give --rules full to publish it",
+            ("--shadow", "--canary", "10", "full"): "give one of them",
+            ("--shadow", "rules"): "PE737 the candidate has no version",
+        }
+        for words, says in wrong.items():
+            assert is_one_clear_line(on(desk, "publish", *words), 2, says)
+
+
+class TestScheduled:
+    def test_a_run_takes_up_what_its_shard_is_to_have_and_goes_back_by_hand(self, desk: Place) -> None:
+        on(desk, "publish", "--rules", "rules")
+        said = on(desk, "publish", "--rules", "full", "--at", "2999-12-01T00:00:00Z")
+        assert "takes effect at 2999-12-01T00:00:00Z (proposal 1)" in said.out
+        assert on(desk, "run", "--events", desk.events).code == 0
+        said = on(desk, "run", "--rules", "full", "--events", desk.events)
+        assert is_one_clear_line(said, 2, "PE730", "sets are published for it")
+        assert "is withdrawn" in on(desk, "withdraw", "1").out
+        assert on(desk, "publish", "--rules", "full").code == 0
+        assert on(desk, "run", "--events", desk.events).code == 0
+        assert on(desk, "rollback", "--steps", "1").code == 0
+        assert on(desk, "run", "--events", desk.events, "--format", "json").json["policy_set"] == digest_of(
+            "rules"
+        )
+        assert on(desk, "verify").code == 0
+        assert on(desk, "replay").code == 0
+
+
 class TestKeys:
     def test_a_passphrase_comes_from_the_environment(self, place: Place) -> None:
         secret = {"POLICYENGINE_KEY_PASSPHRASE": "secret", "POLICYENGINE_LEDGER": place.ledger}

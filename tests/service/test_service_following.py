@@ -172,9 +172,9 @@ def test_what_is_published_meanwhile_is_taken_up_between_two_batches(tmp_path: P
         assert sound(store)
 
 
-def _approved(at: Desk, text: str, **wish: Any) -> None:
-    at.publish(policy_set(text).body, Wish(**wish), person("dana"))
-    at.approve(policy_set(text).digest, person("noa"))
+def _approved(where: Desk, text: str, **wish: Any) -> None:
+    where.publish(policy_set(text).body, Wish(**wish), person("dana"))
+    where.approve(policy_set(text).digest, person("noa"))
 
 
 def test_a_shard_that_nothing_was_proposed_for_goes_its_own_way(tmp_path: Path) -> None:
