@@ -95,9 +95,11 @@ def some_policies() -> PolicySet:
 
 @pytest.mark.parametrize("code", list(checkable()))
 def test_the_example_on_a_page_is_told_with_its_code(
-    code: str, tmp_path: Path, some_policies: PolicySet
+    code: str, tmp_path: Path, some_policies: PolicySet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (tmp_path / "events").mkdir()
+    monkeypatch.chdir(tmp_path)  # cases look for policies in the folders above, up to here
+    folder = tmp_path / "rules"
+    (folder / "events").mkdir(parents=True)
     found: set[str] = set()
     for number, (language, name, text) in enumerate(blocks(code)):
         if language == "json" and name == "event":
@@ -105,19 +107,19 @@ def test_the_example_on_a_page_is_told_with_its_code(
             assert answer.rejection is not None
             found.add(answer.rejection.code)
         else:
-            (tmp_path / (name or f"p{number}.yaml")).write_text(
+            (folder / (name or f"p{number}.yaml")).write_text(
                 whole(text) if language == "yaml" else text, encoding="utf-8"
             )
     names = {name for _, name, _ in blocks(code)}
     if code.startswith("PE07"):
         if "x.yaml" not in names:
-            (tmp_path / "x.yaml").write_text(whole(""), encoding="utf-8")
-        assert code in codes_of_cases(tmp_path)  # and what comes of it, such as a policy without cases
+            (folder / "x.yaml").write_text(whole(""), encoding="utf-8")
+        assert code in codes_of_cases(folder)  # and what comes of it, such as a policy without cases
         return
     if any(name.startswith("events/") for name in names):
-        found |= codes_of_schemas(tmp_path)
+        found |= codes_of_schemas(folder)
     elif "event" not in names:
-        found |= codes_of_policies(tmp_path)
+        found |= codes_of_policies(folder)
     assert found == {code}
 
 
