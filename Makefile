@@ -59,7 +59,7 @@ bench-memory: $(READY)  ## a million events: does memory stay flat?
 	$(BIN)/python benchmarks/memory.py
 
 bench-kafka: $(READY) $(PEERS)/.ready  ## from topic to topic, on a real broker and database; needs Java 17 and Maven
-	PYTHONPATH=. $(BIN)/python benchmarks/kafka_run.py
+	PYTHONPATH=. $(BIN)/python benchmarks/kafka_run.py $(BENCH)
 
 $(PEERS)/.ready: benchmarks/requirements-peers.txt
 	$(PYTHON) -m venv $(PEERS)

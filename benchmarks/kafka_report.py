@@ -1,9 +1,13 @@
-"""`build/bench-kafka.json` as the tables of docs/benchmarks.md, and what sizing needs. Prints Markdown."""
+"""`build/bench-kafka.json` as the tables of docs/benchmarks.md and docs/operations.md. Prints Markdown.
+
+With files after it, writes each table there between `<!-- bench-kafka: its name -->` and `<!-- end -->`.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from math import ceil
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -11,30 +15,42 @@ from typing import Any
 import orjson
 
 Found = Mapping[str, Any]
+PEAKS = (1_000, 100_000)
+FULL = 0.6
 
 
 def report(found: Found) -> list[str]:
     """All tables of what was measured, with headings."""
     lines = []
-    for title, table in (
-        ("From topic to topic", throughput),
-        ("Goals", goals),
-        ("One worker and two on two partitions", scaling),
-        ("Latency at half load, milliseconds", latency),
-        ("Until the first decision after a start", restarts),
-        ("Sizes", sizes),
-    ):
+    for title, (_, table) in TABLES.items():
         rows = table(found)
         if rows:
             lines += [f"**{title}**", "", *rows, ""]
-    machine, options = found["machine"], found["options"]
-    lines.append(
-        f"{machine['cores']} cores ({machine['model']}), Python {machine['python']}; "
-        f"{options['events']:,} events a pass, {options['rounds']} rounds, load {machine['load'][0]:.1f} "
+    return lines
+
+
+def machine(found: Found) -> list[str]:
+    """Where and how it was measured."""
+    there, options = found["machine"], found["options"]
+    line = (
+        f"{there['cores']} cores ({there['model']}), Python {there['python']}; "
+        f"{options['events']:,} events a pass, {options['rounds']} rounds, load {there['load'][0]:.1f} "
         f"before them; took {found['seconds']} s. "
         f"A million additions took {_spread(found['yardstick'])} ms of CPU."
     )
-    return lines
+    return [line]
+
+
+def into(path: Path, found: Found) -> None:
+    """Write the tables where a page has a place for them."""
+    text = path.read_text(encoding="utf-8")
+    for name, table in TABLES.values():
+        start, end = f"<!-- bench-kafka: {name} -->\n", "\n<!-- end -->"
+        before, mark, rest = text.partition(start)
+        rows = table(found)
+        if mark and rows:
+            text = before + mark + "\n" + "\n".join(rows) + "\n" + rest[rest.index(end) :]
+    path.write_text(text, encoding="utf-8")
 
 
 def throughput(found: Found) -> list[str]:
@@ -72,6 +88,12 @@ def goals(found: Found) -> list[str]:
         if "quixstreams" in runs:
             rates, costs = _ratios(ours, runs["quixstreams"])
             rows.append(f"| worker on {database} : quixstreams | {_spread(rates, 2)} | {_spread(costs, 2)} |")
+    idle = "worker without policies, sqlite"
+    if idle in runs:
+        rates, costs = _ratios(runs["worker, sqlite"], runs[idle])
+        rows.append(
+            f"| worker on sqlite : itself without policies | {_spread(rates, 2)} | {_spread(costs, 1)} |"
+        )
     if "same_decisions" in found:
         same = "the same" if found["same_decisions"] else "NOT THE SAME"
         rows += ["", f"quixstreams' decisions are {same}, byte for byte, as the worker's."]
@@ -154,6 +176,47 @@ def sizes(found: Found) -> list[str]:
     return rows
 
 
+def sizing(found: Found) -> list[str]:
+    """What peaks of events need where processes and servers are as full as FULL, with PostgreSQL."""
+    runs = found["throughput"].get("worker, postgresql")
+    if not runs:
+        return []
+    costs = {
+        part: median(run["cpu_microseconds_per_event"][part] for run in runs)
+        for part in ("worker", "broker", "database")
+    }
+    ledger = found["sizes"]["postgresql"]
+    each = 2 * ledger["bytes"] / ledger["entries"]
+    topics = sum(found["sizes"]["topics"].values())
+    columns = []
+    for peak in PEAKS:
+        cores = {part: peak * cost / 1e6 / FULL for part, cost in costs.items()}
+        workers = ceil(cores["worker"])
+        columns.append(
+            [
+                f"{workers:,}",
+                f"{max(12, 4 * workers):,}",
+                f"{cores['database']:,.1f}",
+                f"{peak * each / 1e6:,.1f}",
+                f"{cores['broker']:,.1f}",
+                f"{peak * topics / 1e6:,.1f}",
+                f"{peak / 10 * each * 86_400 / 1e9:,.0f}",
+            ]
+        )
+    names = (
+        f"workers, a core each: {costs['worker']:,.0f} µs an event",
+        "partitions",
+        f"cores of databases: {costs['database']:,.0f} µs an event",
+        f"MB/s into databases: {each:,.0f} bytes an event; their log as much again",
+        f"cores of brokers, one copy: {costs['broker']:,.0f} µs an event",
+        f"MB/s into brokers, each copy: {topics:,.0f} bytes an event",
+        "GB a day in the ledger where the mean is a tenth of the peak",
+    )
+    rows = ["| | " + " | ".join(f"{peak:,} events/s" for peak in PEAKS) + " |", "|---" * 3 + "|"]
+    rows += [f"| {name} | {' | '.join(cells)} |" for name, *cells in zip(names, *columns, strict=True)]
+    return rows
+
+
 def _ratios(
     ours: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]
 ) -> tuple[list[float], list[float]]:
@@ -170,6 +233,19 @@ def _spread(values: Sequence[float], digits: int = 0) -> str:
     return middle if len(values) == 1 else f"{middle} ({low} to {high})"
 
 
+TABLES: Mapping[str, tuple[str, Callable[[Found], list[str]]]] = {
+    "From topic to topic": ("throughput", throughput),
+    "Beside each other": ("goals", goals),
+    "One worker and two on two partitions": ("scaling", scaling),
+    "Latency at half load, milliseconds": ("latency", latency),
+    "Until the first decision after a start": ("restarts", restarts),
+    "Sizes": ("sizes", sizes),
+    "What a peak needs": ("sizing", sizing),
+    "Measured on": ("machine", machine),
+}
+
 if __name__ == "__main__":
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else "build/bench-kafka.json")
-    print("\n".join(report(orjson.loads(path.read_bytes()))))
+    measured = orjson.loads(Path(sys.argv[1] if len(sys.argv) > 1 else "build/bench-kafka.json").read_bytes())
+    for page in sys.argv[2:]:
+        into(Path(page), measured)
+    print("\n".join(report(measured)))

@@ -61,7 +61,6 @@ class Bench:
     def throughput(self) -> None:
         """Workers, the loop with nothing in it, quixstreams, and deciding without Kafka, by turns."""
         for number in range(self._options.rounds):
-            self.found["yardstick"].append(yardstick())
             for database in DATABASES:
                 self._worker(database, first=not number)
             self._idle_worker()
@@ -73,12 +72,13 @@ class Bench:
 
     def _worker(self, database: str, *, first: bool) -> None:
         ground, settings, ledger = self._ground, self._ground.topics(), self._ledger(database)
+        empty = ground.size(ledger)
         run = measured(ground, settings, worker(ledger), self._lines, self._keys)
         self._note(f"worker, {database}", run.to_json())
         if first:
             with open_ledger(ledger, read_only=True) as store:
                 entries = store.head(f"{settings.customer_topic}-0").size
-            self.found["sizes"][database] = {"entries": entries, "bytes": ground.size(ledger)}
+            self.found["sizes"][database] = {"entries": entries, "bytes": ground.size(ledger) - empty}
             topics = {
                 name: ground.topic_size(topic) / len(self._lines)
                 for name, topic in (("event", settings.customer_topic), ("decision", settings.decision_topic))
@@ -168,7 +168,7 @@ class Bench:
                 filled[customers] = fill(self._ground, ledger, self._few[: 2 * FEW], customers)
                 self._told(f"filled {database}", filled[customers]._asdict() | {"settings": ""})
             rows: dict[str, list[Any]] = {str(customers): [] for customers in filled}
-            for number in range(self._options.rounds):
+            for number in range(max(2, self._options.rounds - 1)):
                 start = 2 * FEW + FEW * number
                 for customers, one in filled.items():
                     rows[str(customers)].append(
@@ -239,6 +239,7 @@ def main() -> int:
             bench.found["machine"] = machine()
             bench.found["options"] = vars(options)
             for part in _parts(bench, options.parts):
+                bench.found["yardstick"].append(yardstick())
                 part()
     except NoKafkaError as error:
         print(error, file=sys.stderr)
@@ -260,7 +261,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--events", type=int, default=12_000, help="of a pass, even")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=15.0, help="of a measurement of latency")
+    parser.add_argument("--seconds", type=float, default=12.0, help="of a measurement of latency")
     parser.add_argument("--customers", type=int, default=1_000_000, help="of the large restart")
     parser.add_argument("--parts", default="throughput,scaling,latency,restarts", help="by commas")
     return parser.parse_args()
