@@ -73,6 +73,11 @@ class TableFile:
         return types.get(kind) or arrow.decimal128(_DIGITS, _SCALE)
 
 
+def check_pyarrow() -> None:
+    """UsageError where it is not installed."""
+    _libraries()
+
+
 def _value(kind: ColumnKind, value: Any) -> Any:
     return Decimal(value) if kind == "money" and value is not None else value
 

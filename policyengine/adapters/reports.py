@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
+from importlib.util import find_spec
 from typing import Any
 
 import orjson
@@ -61,12 +62,16 @@ for (const plot of {script}) {{
 """
 
 
-def _plotly() -> str:
-    try:
-        return (files("plotly") / "package_data" / "plotly.min.js").read_text("utf-8")
-    except (ImportError, FileNotFoundError) as error:
+def check_plotly() -> None:
+    """UsageError where it is not installed."""
+    if find_spec("plotly") is None:
         message = "an HTML report needs plotly: pip install 'crisis-policy-engine[reports]'"
-        raise UsageError(message) from error
+        raise UsageError(message)
+
+
+def _plotly() -> str:
+    check_plotly()
+    return (files("plotly") / "package_data" / "plotly.min.js").read_text("utf-8")
 
 
 def _in_script(value: Any) -> str:

@@ -12,7 +12,8 @@ from typing import Annotated
 
 import typer
 
-from policyengine.adapters.reports import html_report
+from policyengine.adapters.parquet import check_pyarrow
+from policyengine.adapters.reports import check_plotly, html_report
 from policyengine.bootstrap import Settings, door_of, open_ledger
 from policyengine.cli.options import FormatOption, LedgerOption, SchemasOption, rules_of, settings_with
 from policyengine.cli.output import Format, print_json
@@ -58,6 +59,7 @@ def simulate(
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for decisions and remedies as Parquet and CSV.")
     ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Show also what stays as it is.")] = False,
     form: FormatOption = Format.HUMAN,
 ) -> None:
     """Decide recorded history, or a made-up year, under other policies: what it would cost, and change.
@@ -76,6 +78,7 @@ def simulate(
         message = "--events names a file: leave out --customers and --seed"
         raise UsageError(message)
     named = rules or str(rules_of(settings))
+    _check_files(html, out)
     if events is None and not made_up:
         report = _of_ledger(settings, named, against, jobs, out)
     else:
@@ -87,7 +90,7 @@ def simulate(
     if form is Format.JSON:
         print_json(report.to_json())
     else:
-        show(report)
+        show(report, everything=everything)
 
 
 def _of_ledger(
@@ -134,6 +137,22 @@ def _stream(
             yield of_file(Path(copy.name), door, "standard input")
     else:
         yield of_file(Path(events), door, Path(events).name)
+
+
+def _check_files(html: Path | None, out: Path | None) -> None:
+    """What cannot be written is told before anything is decided."""
+    if html is not None:
+        check_plotly()
+        if html.is_dir() or not html.absolute().parent.is_dir():
+            message = (
+                f"cannot write to {html}: {'it is a folder' if html.is_dir() else 'there is no such folder'}"
+            )
+            raise UsageError(message)
+    if out is not None:
+        check_pyarrow()
+        if out.exists() and not out.is_dir():
+            message = f"cannot write to {out}: it is a file; name a folder"
+            raise UsageError(message)
 
 
 def _write_html(path: Path | None, report: SimulationReport) -> None:

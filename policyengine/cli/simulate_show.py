@@ -9,7 +9,7 @@ from rich.table import Table
 from policyengine.cli.output import out, say, table
 from policyengine.domain.money import Money
 from policyengine.service.simulate_report import OUTCOMES, SHOWN, Row, SimulationReport, texts_of
-from policyengine.service.simulate_tally import BASELINE, CANDIDATE, Direction
+from policyengine.service.simulate_tally import BASELINE, CANDIDATE, DIMENSIONS, Direction
 
 _CHARTS = (("policy", "policy"), ("month", "month"), ("region", "region"), ("segment", "segment"))
 _TABLES = (("policy", "Policies"), ("kind", "Remedies"), ("segment", "Segments"), ("region", "Regions"),
@@ -18,8 +18,8 @@ _BLOCKS = " ▏▎▍▌▋▊▉█"
 _EIGHTHS, _NARROWEST, _WIDEST, _BARS = 8, 10, 50, 20
 
 
-def show(report: SimulationReport) -> None:
-    """Everything, from the whole to the single case."""
+def show(report: SimulationReport, *, everything: bool = False) -> None:
+    """From the whole to the single case; of what is compared, what differs, unless it is to be everything."""
     compared = report.compared
     against = f", compared with {report.baseline}" if compared else ""
     say(f"On {report.history}: policy set {report.candidate[:16]}…{against}")
@@ -28,14 +28,21 @@ def show(report: SimulationReport) -> None:
     if compared:
         _changes(report)
     out.print(_whole(report))
+    shown = {name: _shown(report.rows(name), all_of_it=everything or not compared) for name in DIMENSIONS}
     for dimension, title in _TABLES:
-        rows = report.rows(dimension)
-        if rows:
-            out.print(_dimension(title, dimension, rows, compared=compared))
+        if shown[dimension]:
+            out.print(_dimension(title, dimension, shown[dimension], compared=compared))
+            alike = len({row.name for row in report.rows(dimension)} - {row.name for row in shown[dimension]})
+            if alike:
+                say(f"  {alike:,} others stay as they are; --all shows them")
     for dimension, title in _CHARTS:
         for currency in report.currencies:
-            _chart(f"Money by {title}, {currency}", report.rows(dimension), currency, compared=compared)
+            _chart(f"Money by {title}, {currency}", shown[dimension], currency, compared=compared)
     _largest(report)
+
+
+def _shown(rows: Sequence[Row], *, all_of_it: bool) -> list[Row]:
+    return [row for row in rows if all_of_it or any(pair[0] != pair[1] for pair in row[2:])]
 
 
 def _changes(report: SimulationReport) -> None:
@@ -91,11 +98,16 @@ def _figures(three: Sequence[str], compared: bool) -> Sequence[str]:
 def _dimension(title: str, dimension: str, rows: Sequence[Row], *, compared: bool) -> Table:
     money = ("baseline", "candidate", "difference") if compared else ("candidate",)
     made = table(title, dimension, *money, "decisions", "customers", right=(*money, "decisions", "customers"))
+    last = None
     for row in rows:
         was, now = row.money
         amounts = [_money(one, row.currency) for one in (was, now, now - was)]
         counts = (_change(row.decisions, compared), _change(row.customers, compared))
-        made.add_row(row.name, *_figures(amounts, compared), *counts)
+        first = row.name != last  # a name in several currencies is counted once
+        made.add_row(
+            row.name if first else "", *_figures(amounts, compared), *(counts if first else ("", ""))
+        )
+        last = row.name
     return made
 
 

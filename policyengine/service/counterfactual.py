@@ -16,7 +16,7 @@ from policyengine.service.machine import Happened
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import LedgerStore
 from policyengine.service.recorded import Progress, no_progress
-from policyengine.service.simulate_drive import Alternative
+from policyengine.service.simulate_drive import Alternative, aside_of
 from policyengine.service.simulate_given import Document, of_document, substance
 
 EXAMPLES = 10
@@ -123,7 +123,7 @@ def counterfactual(
     The other policies have timers of their own, and reach whom they reach. The world is the recorded one.
     """
     report, recorded, replayed = Report(), dict[str, Document](), dict[str, Document]()
-    other = Alternative(policy_set)
+    other = Alternative(policy_set, aside=aside_of(store, shard, store.head(shard).size))
 
     def decide(happenings: Iterable[Happened]) -> None:
         for happened in happenings:

@@ -15,10 +15,11 @@ from policyengine.domain.places import CUSTOMER
 from policyengine.ledger.entries import Entry, Kind
 from policyengine.service.door import Door
 from policyengine.service.machine import Happened
+from policyengine.service.poison import Aside
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import LedgerStore
 from policyengine.service.recorded import Progress, no_progress
-from policyengine.service.simulate_drive import Alternative, Rehearsed
+from policyengine.service.simulate_drive import Alternative, Rehearsed, aside_of
 from policyengine.service.simulate_given import Given, of_decision, of_document
 from policyengine.service.simulate_parts import WHOLE, Part, PartMemory
 from policyengine.service.simulate_tally import UNKNOWN, Tally, Totals, Who
@@ -60,7 +61,8 @@ def simulate_ledger(store: LedgerStore, sizes: Mapping[str, int], run: Run) -> T
     """Decide the first ``sizes`` entries of each shard again, for the customers of a part."""
     tally = Tally()
     for number, (shard, size) in enumerate(sizes.items()):
-        _OfShard(shard, number, run, tally).go(store.entries(shard, 0, size), size)
+        aside = aside_of(store, shard, size)
+        _OfShard(shard, number, run, tally, aside).go(store.entries(shard, 0, size), size)
     return tally.seal()
 
 
@@ -84,11 +86,11 @@ def simulate_lines(lines: Iterable[bytes], run: Run, door: Door) -> Totals:
 
 
 class _OfShard:
-    def __init__(self, shard: str, number: int, run: Run, tally: Tally) -> None:
+    def __init__(self, shard: str, number: int, run: Run, tally: Tally, aside: Aside) -> None:
         self._run = run
         self._tally = tally
-        self._candidate = Alternative(run.candidate, run.part)
-        self._against = None if run.against is None else Alternative(run.against, run.part)
+        self._candidate = Alternative(run.candidate, run.part, aside)
+        self._against = None if run.against is None else Alternative(run.against, run.part, aside)
         self._pairs = _Pairs(shard, number, run, tally, self._candidate.memory)
 
     def go(self, entries: Iterable[Entry], size: int) -> None:

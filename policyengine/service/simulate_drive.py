@@ -21,11 +21,23 @@ from policyengine.engine.supplement import retroactive_versions
 from policyengine.ledger.entries import Entry, Kind, content_digest, event_key
 from policyengine.service.door import Door, impostor
 from policyengine.service.machine import BY_THE_STATE, REACHED, TICKED, Happened, Refused
+from policyengine.service.poison import Aside, Poison, recorded_aside
 from policyengine.service.policy_sets import PolicySet
+from policyengine.service.ports import LedgerStore
 from policyengine.service.simulate_parts import WHOLE, Part, PartMachine, PartMemory
 
 _BEFORE, _AFTER = b'{"event":', b"}"  # what an entry's body has around an event
 _OPEN = Door()
+_NOTHING: Aside = {}
+
+
+def aside_of(store: LedgerStore, shard: str, size: int) -> Aside:
+    """What the engine failed at in the first entries of a shard: it is passed over again."""
+    found: dict[Poison, str] = {}
+    for entry in store.world_events(shard, size):
+        if entry.kind == Kind.INTERNAL:
+            found.update(recorded_aside(entry.document()["event"]))
+    return found
 
 
 class Alternative:
@@ -34,11 +46,12 @@ class Alternative:
     invariant: with the policies that decided the history, what comes out is what was recorded.
     """
 
-    def __init__(self, policy_set: PolicySet, part: Part = WHOLE) -> None:
+    def __init__(self, policy_set: PolicySet, part: Part = WHOLE, aside: Aside = _NOTHING) -> None:
         catalogue = policy_set.catalogue
         self.memory = PartMemory(part, remember=bool(retroactive_versions(policy_set.ruleset)))
         self.machine = PartMachine(policy_set.ruleset, self.memory, part)
         self.machine.adopt(policy_set.ruleset)
+        self.machine.aside = aside
         self.refused = 0
         self._part = part
         self._validator = Validator(catalogue)

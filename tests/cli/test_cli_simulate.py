@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import re
+import sys
 from decimal import Decimal
 from functools import partial
 from html.parser import HTMLParser
@@ -92,6 +93,21 @@ def test_one_process_and_three_give_the_same_bytes(decided: Place, dearer: Path)
     assert reports[0] == reports[1]
 
 
+def test_what_stays_as_it_is_is_shown_when_asked_for(decided: Place) -> None:
+    assert "travel/half-back" not in report_of(decided, decided.rules)
+    shown = report_of(decided, decided.rules, "--all")
+    assert re.search(r"travel/half-back +116.67 ILS +116.67 ILS +0.00 ILS +3 +1", shown)
+
+
+@pytest.mark.parametrize(("module", "option"), [("plotly", "--html"), ("pyarrow", "--out")])
+def test_without_the_extra_it_is_told_what_to_install(
+    decided: Place, monkeypatch: pytest.MonkeyPatch, module: str, option: str
+) -> None:
+    monkeypatch.setitem(sys.modules, module, None)
+    result = call("simulate", "--rules", decided.rules, "--ledger", decided.ledger, option, "x")
+    assert is_one_clear_line(result, 2, module, "pip install 'crisis-policy-engine[reports]'")
+
+
 def test_tables_hold_exact_money(decided: Place, dearer: Path) -> None:
     out = decided.folder / "out"
     report_of(decided, dearer, "--out", out)
@@ -175,6 +191,7 @@ def test_what_is_wrong_is_told_in_a_line(decided: Place, tmp_path: Path) -> None
             2,
             "cannot write to /nowhere/x.html",
         ),
+        ((*rules, "--ledger", decided.ledger, "--out", decided.database), 2, "it is a file; name a folder"),
     ):
         assert is_one_clear_line(call("simulate", *options), code, text), options
 

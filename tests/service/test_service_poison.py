@@ -15,6 +15,7 @@ from policyengine.domain.schema import read_catalogue
 from policyengine.ledger.entries import Kind
 from policyengine.service import machine, pipeline
 from policyengine.service.announcements import refused
+from policyengine.service.counterfactual import counterfactual
 from policyengine.service.policy_sets import prepare
 from policyengine.service.ports import DEAD_LETTERS
 from policyengine.service.replay import replay
@@ -86,6 +87,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         assert verify_ledger(store, None).faults == []
         for shard in store.shards():
             assert list(replay(store, shard)) == []
+            assert counterfactual(store, shard, POLICIES).changed == 0
 
 
 def completes(which: str) -> Callable[..., bool]:
