@@ -170,7 +170,14 @@ class TestImage:
         lines = (ROOT / "requirements-run.lock").read_text("utf-8").splitlines()
         assert len(run) == len([line for line in lines if re.match(r"\w", line)])
         names = {one.partition("==")[0] for one in run}
-        assert {"kafka-python", "crc32c", "prometheus-client", "psycopg", "sqlalchemy"} <= names
+        assert {
+            "kafka-python",
+            "crc32c",
+            "cryptography",
+            "prometheus-client",
+            "psycopg",
+            "sqlalchemy",
+        } <= names
         assert not {"pytest", "mypy", "ruff"} & names
 
 
@@ -187,6 +194,20 @@ class TestSettings:
     def test_every_page_of_health_is_explained(self) -> None:
         for page in PAGES:
             assert f"| `{page}` |" in OPERATIONS
+
+
+class TestLog:
+    def test_every_line_that_is_explained_is_one_that_is_written(self) -> None:
+        table = OPERATIONS[
+            OPERATIONS.index("| Line | |") : OPERATIONS.index("`policyengine verify --ledger URL` and")
+        ]
+        lines = [
+            line for row in table.splitlines()[2:] for line in re.findall(r"`([^`]+)`", row.split(" | ")[0])
+        ]
+        source = "".join(path.read_text("utf-8") for path in (ROOT / "policyengine").rglob("*.py"))
+        assert len(lines) > 10
+        for line in lines:
+            assert re.search(rf'\.(?:warning|error|exception)\(\s*"{re.escape(line)}"', source), line
 
 
 def written(url: str) -> tuple[Pipeline, SqlLedgerStore]:
