@@ -137,6 +137,8 @@ def _governs_too(one: PolicyVersion, two: PolicyVersion) -> bool:
     """Whether the other's version governs wherever this one's does."""
     if one is two:
         return True
+    if two.customers is not None or two.trial is not None or two.before:
+        return False  # it is not for everybody
     if one.retroactive is not None or two.retroactive is not None or one.window.anchor != two.window.anchor:
         return False
     if one.window.anchor != "event.time" or one.window.start < two.window.start:

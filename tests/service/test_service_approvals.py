@@ -306,6 +306,7 @@ class TestVerification:
         take_up(store, full())
         (fault,) = faults(store)
         assert fault == f"puts policy set {full().digest} in force, which was not approved then"
+        assert [one.code for one in verify_ledger(store, None, signed=signed).faults] == ["PE808"]
         assert [list(replay(store, shard)) for shard in store.shards()] == [[], []]
 
     def test_a_shard_that_went_back_by_itself(self, at: Desk, store: SqlLedgerStore) -> None:
