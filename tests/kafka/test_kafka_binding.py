@@ -16,6 +16,7 @@ from policyengine.adapters.kafka_binding import (
     CONTENT_TYPE,
     STRUCTURED,
     Message,
+    around,
     event_bytes,
     packed,
     structured,
@@ -220,6 +221,17 @@ class TestPacking:
         self, key: bytes | None, value: bytes | None, more: list[tuple[str, bytes]]
     ) -> None:
         assert unpacked(packed(Message(1, key, value, tuple(more)))) == (key, value, tuple(more))
+
+    @given(st.none() | st.binary(), st.none() | st.binary(), st.binary(), headers)
+    def test_what_is_kept_beside_an_event_gives_its_message_back(
+        self, key: bytes | None, value: bytes | None, event: bytes, more: list[tuple[str, bytes]]
+    ) -> None:
+        """The value is kept where it is not the event itself, as in binary mode."""
+        for raw in {event, value or b""}:
+            message = Message(1, key, value, tuple(more))
+            kept = around(message, raw)
+            assert (b'"value"' in kept) == (value != raw)
+            assert unpacked(kept, raw) == (key, value, tuple(more))
 
     @pytest.mark.parametrize("raw", [b"", b"{", b"[]", b"{}", b'{"key":"?","value":null,"headers":[]}'])
     def test_other_bytes_are_no_packed_message(self, raw: bytes) -> None:

@@ -10,8 +10,10 @@ import orjson
 import pytest
 from structlog.testing import capture_logs
 
+from policyengine.adapters.kafka_requeue import message_again
 from policyengine.domain.decision import Decision
 from policyengine.domain.schema import read_catalogue
+from policyengine.errors import UsageError
 from policyengine.ledger.entries import Kind
 from policyengine.service import machine, pipeline
 from policyengine.service.announcements import refused
@@ -221,6 +223,9 @@ def test_only_events_from_outside_are_there_to_be_sent_again(run: Run, fault: Fa
     entry = run.store.entry(shard, seq)
     assert entry is not None
     assert refused(entry).event["data"]["id"] == LATER["id"]
+    (timer,) = [one for one in entries(run.store, Kind.REJECTED, "a-0") if one.seq != seq]
+    with pytest.raises(UsageError, match="came from no topic"):
+        message_again(timer)
 
 
 def test_a_decision_that_no_ledger_can_hold_is_the_engines_own_fault(
