@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -13,14 +13,14 @@ import pytest
 from ruamel.yaml import YAML
 
 from policyengine.adapters.schemas import load_catalogue, shipped_schemas
-from policyengine.authoring.cases import run_cases
-from policyengine.authoring.load import CASES_SUFFIX, load_policies
-from policyengine.domain.decision import Decision, Verdict
-from policyengine.domain.events import Rejection
-from policyengine.domain.policy import Policy
+from policyengine.authoring.case_plan import plans
+from policyengine.authoring.case_report import Report
+from policyengine.authoring.cases import run_plans
+from policyengine.authoring.coverage import Coverage
+from policyengine.authoring.coverage_report import CoverageReport, coverage_report, read_thresholds
+from policyengine.authoring.load import CASES_SUFFIX, LoadedPolicy, load_policies
+from policyengine.domain.decision import Decision
 from policyengine.domain.remedies import REMEDY_KINDS
-from policyengine.domain.values import Value
-from policyengine.engine.watch import CaseWatcher
 from policyengine.service.case_engine import CaseEngine
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,38 +35,28 @@ def _id(path: Path) -> str:
     return path.relative_to(ROOT).as_posix()
 
 
-class _Watching:
-    """The engine of the cases, which remembers what applied."""
+class _Watching(Coverage):
+    """Notes what the cases reach, and which kinds of remedy they show."""
 
-    def __init__(self, engine: CaseEngine) -> None:
-        self.engine = engine
-        self.applied: set[tuple[str, int, str]] = set()
+    def __init__(self, policies: Sequence[LoadedPolicy]) -> None:
+        super().__init__(policies)
         self.kinds: set[str] = set()
 
-    def run(
-        self,
-        policies: Sequence[Policy],
-        world: Mapping[str, Value],
-        events: Sequence[bytes],
-        watcher: CaseWatcher | None = None,
-    ) -> list[list[Decision] | Rejection]:
-        results = self.engine.run(policies, world, events, watcher)
-        for decision in (each for result in results if isinstance(result, list) for each in result):
-            for trace in decision.trace:
-                if trace.verdict is Verdict.APPLIED:
-                    self.applied.add((trace.policy, trace.version, trace.rule))
-            offered = [choice.remedies for offer in decision.offers for choice in offer.choices]
-            for remedies in (decision.remedies, decision.shadow_remedies, *offered):
-                self.kinds.update(remedy.kind for remedy in remedies)
-        return results
+    def decided(self, decision: Decision) -> None:
+        super().decided(decision)
+        offered = [choice.remedies for offer in decision.offers for choice in offer.choices]
+        for remedies in (decision.remedies, decision.shadow_remedies, *offered):
+            self.kinds.update(remedy.kind for remedy in remedies)
 
 
 @pytest.fixture(scope="module")
-def watched() -> tuple[_Watching, list[str]]:
+def watched() -> tuple[_Watching, Report, CoverageReport]:
+    """The one run of all shipped cases, as `policyengine test rules --coverage` does it."""
     catalogue = load_catalogue([shipped_schemas()])
-    engine = _Watching(CaseEngine(catalogue))
-    report = run_cases(RULES, catalogue, engine)
-    return engine, [] if report.ok else list(report.lines())
+    (plan,) = plans([RULES], catalogue)
+    watching = _Watching(plan.loaded.policies)
+    report = run_plans([plan], CaseEngine(catalogue), watch=lambda _: watching)
+    return watching, report, coverage_report(plan.loaded.policies, watching.marks)
 
 
 def _day(day: date) -> date:
@@ -134,18 +124,19 @@ def test_versions_are_numbered_without_gaps() -> None:
     assert all(sorted(versions) == list(range(1, len(versions) + 1)) for versions in numbers.values())
 
 
-def test_every_case_comes_out_as_written(watched: tuple[_Watching, list[str]]) -> None:
-    assert watched[1] == []
+def test_every_case_comes_out_as_written(watched: tuple[_Watching, Report, CoverageReport]) -> None:
+    assert watched[1].ok, "\n".join(watched[1].lines())
 
 
-def test_every_rule_applies_in_some_case(watched: tuple[_Watching, list[str]]) -> None:
-    shipped = {
-        (policy.policy, policy.version, rule.id) for policy in POLICIES.values() for rule in policy.rules
-    }
-    assert sorted(shipped - watched[0].applied) == []
+def test_the_cases_reach_every_rule_row_and_version_and_nearly_everything_else(
+    watched: tuple[_Watching, Report, CoverageReport],
+) -> None:
+    wanted = read_thresholds(["rules=100", "rows=100", "versions=100", "clauses=98", "windows=100", "95"])
+    short = list(watched[2].short_of(wanted))
+    assert short == [], "\n".join([*short, *map(str, watched[2].missing)])
 
 
-def test_every_kind_of_remedy_is_shown(watched: tuple[_Watching, list[str]]) -> None:
+def test_every_kind_of_remedy_is_shown(watched: tuple[_Watching, Report, CoverageReport]) -> None:
     assert set(REMEDY_KINDS) - watched[0].kinds == set()
 
 
