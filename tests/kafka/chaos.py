@@ -60,12 +60,14 @@ def play(both: Servers, folder: Path, options: argparse.Namespace, counts: Count
         sender = Thread(target=group.write, args=(sent,), kwargs={"pause": 0.5}, daemon=True)
         sender.start()
         next_at = time.monotonic() + 6
-        while sender.is_alive():
+        while sender.is_alive() and time.monotonic() < over:
             one.turn()
             if time.monotonic() >= next_at:
                 next_at = time.monotonic() + chance.expovariate(1 / 3)
                 one.disturb()
         one.calm()
+        while sender.is_alive():
+            one.turn()
         decisions = one.finish(group.sent(), None if with_world else policies())
         if number == 0:
             one.faults += undisturbed(both, group)

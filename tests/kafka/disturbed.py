@@ -97,10 +97,11 @@ class Round:
         """Workers that are awake."""
         return sum(one.wakes_at is None for one in self.lives)
 
-    @property
-    def armed(self) -> bool:
-        """Whether a worker has yet to come to its point."""
-        return any(one.at and self._point(one) == "anywhere" for one in self.lives)
+    def armed(self, *, but: str) -> bool:
+        """Whether a worker has yet to come to its point; ``but``: those points are not waited for."""
+        return any(
+            one.at and not one.at[0].startswith(but) and self._point(one) == "anywhere" for one in self.lives
+        )
 
     def start(self, *at: str) -> Life:
         """One more worker, perhaps one with a point at which something happens to it."""
@@ -226,7 +227,7 @@ class Round:
         """Calm, wait until all is read and published, end the workers, look for faults; the decisions."""
         self.calm()
         group = self.group
-        if self.until(lambda: group.position() >= sent, 120, f"not all of {sent} messages are taken in"):
+        if self.until(lambda: group.position() >= sent, 180, f"not all of {sent} messages are taken in"):
             self.until(group.world_is_through, 60, "the world's events are not all taken in")
             self.until(group.is_published, 60, "not everything is published")
         for life in self.lives:
