@@ -20,7 +20,7 @@ from policyengine.domain.policy import Policy
 from policyengine.domain.policy_types import split_rows
 from policyengine.errors import Finding
 
-_APART = frozenset(("rules", "cases"))
+APART = frozenset(("rules", "cases"))
 _TABLES = ("rows", "examples")
 _BOM = b"\xef\xbb\xbf"
 
@@ -56,7 +56,7 @@ def format_file(raw: bytes, file: str, *, cases: bool | None = None) -> Formatte
         finding = document.finding((), "PE004", "nothing is written here", "write a policy or cases")
         return Formatted(file, raw, None, (finding,))
     (order_cases if is_cases else order_policy)(root)
-    after = write(root, _APART).encode()
+    after = write(root, APART).encode()
     if after != raw and not same(document, after, is_cases=is_cases):
         message = "cannot be brought into canonical form without changing what it says"
         hint = "write its longest texts and keys more plainly"
