@@ -15,9 +15,11 @@ from policyengine.domain.calendar import local_date, local_midnight
 from policyengine.domain.decision import Decision
 from policyengine.domain.events import Event
 from policyengine.domain.near import did_you_mean
+from policyengine.domain.policy_model import SHADOW
 from policyengine.domain.values import Json, instant_to_json
 from policyengine.engine.messages import write
 from policyengine.engine.ruleset import CompiledRule, PolicyVersion, RuleSet
+from policyengine.engine.shares import in_share
 
 ASKED = "policy.asked"
 LANGUAGES = ("en", "he")
@@ -62,7 +64,7 @@ def answered(ruleset: RuleSet, event: Event, decision: Decision) -> Decision:
         return decision
     as_of = event.data.get("as_of")
     asked = as_of if isinstance(as_of, date) else event.time
-    answer, words = answer_to(ruleset, str(event.data["about"]), asked)
+    answer, words = answer_to(ruleset, str(event.data["about"]), asked, decision.customer)
     messages = {
         language: "\n".join(text for text in (decision.messages.get(language), words.get(language)) if text)
         for language in sorted({*decision.messages, *words})
@@ -70,14 +72,20 @@ def answered(ruleset: RuleSet, event: Event, decision: Decision) -> Decision:
     return decision._replace(answer=answer, messages=messages)
 
 
-def answer_to(ruleset: RuleSet, about: str, at: date | datetime) -> tuple[dict[str, Json], dict[str, str]]:
+def answer_to(
+    ruleset: RuleSet, about: str, at: date | datetime, customer: str | None = None
+) -> tuple[dict[str, Json], dict[str, str]]:
     """What holds under a policy at a moment, or as a day begins: the answer, and its words by language.
 
     The moment is compared with the window of each version, whatever its anchor is: with one anchored by
-    `booking.made_at` it is the answer for a booking made then.
+    `booking.made_at` it is the answer for a booking made then. Of a ``customer`` it is the answer for their
+    share; without one, what is on trial is left out.
     """
-    versions = _versions(ruleset, about)
-    governing = next((one for one in versions if _contains(one, at)), None)
+    versions = _versions(ruleset, about, customer)
+    holding = sorted(
+        (one for one in versions if _contains(one, at)), key=lambda one: (one.trial is None, one.shadow)
+    )
+    governing = holding[0] if holding else None
     later = [one for one in versions if governing is None and _begins_after(one, at)]
     answer: dict[str, Json] = {
         "about": about,
@@ -93,9 +101,20 @@ def answer_to(ruleset: RuleSet, about: str, at: date | datetime) -> tuple[dict[s
     return answer, _words(ruleset, about, at, _Found(versions, governing, later))
 
 
-def _versions(ruleset: RuleSet, about: str) -> list[PolicyVersion]:
-    found = {rule.policy.version: rule.policy for rule in ruleset.rules if rule.policy.id == about}
+def _versions(ruleset: RuleSet, about: str, customer: str | None) -> list[PolicyVersion]:
+    found = {
+        rule.policy.version: rule.policy
+        for rule in ruleset.rules
+        if rule.policy.id == about and _is_for(rule.policy, customer)
+    }
     return sorted(found.values(), key=lambda one: (one.window.start, one.version))
+
+
+def _is_for(version: PolicyVersion, customer: str | None) -> bool:
+    if version.trial == SHADOW or (version.trial is not None and customer is None):
+        return False
+    share = version.customers
+    return share is None or customer is None or in_share(share, {"customer.id": customer})
 
 
 def _contains(version: PolicyVersion, at: date | datetime) -> bool:

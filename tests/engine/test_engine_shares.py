@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from hashlib import sha256
 from typing import Any
 
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from policyengine.domain.decision import Decision, Verdict
 from policyengine.domain.policy import Policy
 from policyengine.domain.policy_model import Customers
+from policyengine.engine.answers import answer_to
 from policyengine.engine.explain import explain
 from policyengine.engine.faults import CompileError
 from policyengine.engine.shares import apart, bucket
@@ -128,6 +130,17 @@ class TestCanary:
         thirty = merged(list(ten.policies), more(), percent=30)
         assert thirty.digest == merged(LIVE, more(), percent=30).digest
         assert prepare(live_alone(thirty.policies), catalogue()).digest == policy_set(half()).digest
+
+    def test_who_asks_is_told_what_holds_for_them(self) -> None:
+        ruleset = merged(LIVE, more(), percent=10).ruleset
+
+        def version(customer: str | None) -> Any:
+            answer, _ = answer_to(ruleset, "travel/back", date(2020, 3, 2), customer)
+            return answer["governs"]["version"]  # type: ignore[index,call-overload]
+
+        assert [version(one) for one in (INSIDE, OUTSIDE, None)] == [2, 1, 1]
+        in_shadow, _ = answer_to(merged(LIVE, more()).ruleset, "travel/back", date(2020, 3, 2), INSIDE)
+        assert in_shadow["governs"]["version"] == 1  # type: ignore[index,call-overload]
 
 
 class TestShadow:
