@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from policyengine.domain.policy import Basis
@@ -34,10 +34,30 @@ def rule_remarks(seen: Sequence[Seen]) -> Iterator[Fault]:
             never.add((rule.at, rule.place))
             yield _never(rule)
     alive = [rule for rule in seen if (rule.at, rule.place) not in never]
+    rivals = _rivals(alive)
     for rule in alive:
-        winner = next((other for other in alive if _always_loses(rule, other, alive)), None)
+        near = {(one.at, one.place): one for key in _keys(rule) for one in rivals[key]}.values()
+        winner = next((other for other in near if _always_loses(rule, other, rivals)), None)
         if winner is not None:
             yield _loses(rule, winner)
+
+
+Rivals = Mapping[tuple[str, str], Sequence[Seen]]
+
+
+def _keys(rule: Seen) -> Iterator[tuple[str, str]]:
+    """By what rules meet: their policy, and their exclusive group."""
+    yield "policy", rule.compiled.policy.id
+    if rule.compiled.exclusive is not None:
+        yield "group", rule.compiled.exclusive.group
+
+
+def _rivals(rules: Sequence[Seen]) -> Rivals:
+    rivals: dict[tuple[str, str], list[Seen]] = {}
+    for rule in rules:
+        for key in _keys(rule):
+            rivals.setdefault(key, []).append(rule)
+    return rivals
 
 
 def _never(rule: Seen) -> Fault:
@@ -85,19 +105,20 @@ def _loses(rule: Seen, winner: Seen) -> Fault:
     return Fault(rule.at, (*rule.path, "id"), 0, "PE081", text, hint)
 
 
-def _always_loses(rule: Seen, other: Seen, everyone: Sequence[Seen]) -> bool:
+def _always_loses(rule: Seen, other: Seen, rivals: Rivals) -> bool:
     """invariant: true only where whatever happens `other` applies, stands, and beats `rule`."""
     one, two = rule.compiled, other.compiled
     if one is two or one.deny is not None or one.shadow is not two.shadow or one.entity != two.entity:
         return False
-    if not set(one.event_types) <= set(two.event_types) or not _beaten(rule, other, everyone):
+    if not set(one.event_types) <= set(two.event_types) or not _beaten(rule, other, rivals):
         return False
     return _governs_too(one.policy, two.policy) and _surely_stands(rule, other)
 
 
-def _beaten(rule: Seen, other: Seen, everyone: Sequence[Seen]) -> bool:
+def _beaten(rule: Seen, other: Seen, rivals: Rivals) -> bool:
     """Whether `other`, where it applies, takes `rule`'s place by a denial or in their group."""
     one, two = rule.compiled, other.compiled
+    everyone = [each for key in _keys(other) for each in rivals[key]]
     if two.deny is not None:
         law = one.policy.basis is Basis.STATUTORY and two.policy.basis is not Basis.STATUTORY
         if not _meet(rule, other) or law or one.priority > two.priority:

@@ -89,7 +89,9 @@ def test_a_fault_is_told_with_place_code_and_hint(old: str, new: str, expected: 
 
 
 def test_a_file_that_is_no_mapping_is_told_so() -> None:
-    assert texts_of("- a\n") == ["1:1: PE003 a policy file holds `key: value` lines; begin with `policy: name/of-it`; `policyengine new` writes one to start from"]
+    assert texts_of("- a\n") == [
+        "1:1: PE003 a policy file holds `key: value` lines; begin with `policy: name/of-it`; `policyengine new` writes one to start from"
+    ]
 
 
 OFFER = """\

@@ -71,7 +71,7 @@ def bookings() -> list[Mapping[str, Any]]:
 BOOKINGS = bookings()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(rules())
 def test_what_is_said_to_be_idle_never_applied(made: list[dict[str, Any]]) -> None:
     prepared = policy_set(draft("a/b", *made, currency="ILS"))

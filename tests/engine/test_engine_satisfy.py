@@ -111,7 +111,7 @@ CONDITIONS = st.recursive(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CONDITIONS, st.lists(st.sampled_from(EVERY), min_size=30, max_size=60))
 def test_whatever_comes_out_of_a_condition_lies_in_the_boxes_of_that_outcome(
     text: str, some: list[dict[str, Any]]
@@ -128,7 +128,7 @@ def test_whatever_comes_out_of_a_condition_lies_in_the_boxes_of_that_outcome(
                 assert inside(unknown, facts)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(CONDITIONS, CONDITIONS)
 def test_what_is_never_true_never_is_and_what_is_implied_always_is(one: str, two: str) -> None:
     first, second = (LANGUAGE.compile(text, ValueType.FLAG) for text in (one, two))

@@ -43,7 +43,7 @@ def places(space: Space) -> list[dict[str, Point]]:
     return [place for place in every if takes(space, place)]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(ROWS, SPACES)
 def test_a_gap_is_found_where_there_is_one_and_nowhere_else(rows: list[Space], space: Space) -> None:
     outside = [place for place in places(space) if not any(takes(row, place) for row in rows)]
@@ -57,7 +57,7 @@ def test_a_gap_is_found_where_there_is_one_and_nowhere_else(rows: list[Space], s
         )
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(ROWS, SPACES)
 def test_two_rows_overlap_where_one_place_falls_in_both(rows: list[Space], space: Space) -> None:
     inside = places(space)
@@ -74,7 +74,7 @@ def test_two_rows_overlap_where_one_place_falls_in_both(rows: list[Space], space
             assert takes(row, overlap.place)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(ROWS, SPACES)
 def test_a_row_is_hidden_where_those_before_it_leave_nothing(rows: list[Space], space: Space) -> None:
     inside = places(space)
