@@ -8,6 +8,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Connection, wait
@@ -89,7 +90,10 @@ class _Team:
         for number in range(count):
             here, there = context.Pipe()
             process = context.Process(target=_serve, args=(work, number, there), daemon=True)
-            process.start()
+            with warnings.catch_warnings():
+                # whatever threads there are (a test runner's) hold nothing that a part uses
+                warnings.simplefilter("ignore", DeprecationWarning)
+                process.start()
             there.close()
             self._ends.append(here)
             self._processes.append(process)

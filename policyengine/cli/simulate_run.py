@@ -16,6 +16,7 @@ from policyengine.adapters.processes import Link, cores, in_parts
 from policyengine.bootstrap import keep_what_is_loaded, open_ledger, policy_set_of, without_password
 from policyengine.cli.output import progress
 from policyengine.errors import UsageError
+from policyengine.ledger.entries import Kind
 from policyengine.service.door import Door
 from policyengine.service.policy_sets import PolicySet, recorded
 from policyengine.service.ports import LedgerStore
@@ -62,10 +63,10 @@ def _is_hex(text: str) -> bool:
 def _completed(start: str, store: LedgerStore) -> str:
     """The one digest in the ledger that begins so."""
     found = {
-        entry.ref
+        str(entry.ref)
         for shard in store.shards()
         for entry in store.entries(shard)
-        if entry.kind == "policy_set" and entry.ref is not None and entry.ref.startswith(start)
+        if entry.kind in {Kind.POLICY_SET, Kind.STAGED} and (entry.ref or "").startswith(start)
     }
     if len(found) != 1:
         listed = f"begins with {start}" if not found else f"is meant: {', '.join(sorted(found))}"
