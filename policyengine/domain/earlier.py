@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from policyengine.domain.decision import Ref
 from policyengine.domain.holdings import RemedyRecord
-from policyengine.domain.kept import DENIED
+from policyengine.domain.kept import DENIED, TRIED
 from policyengine.domain.money import Money
 from policyengine.domain.offers import open_offers
 from policyengine.domain.remedies import WORTH_KINDS
@@ -23,6 +23,8 @@ def earlier_facts(state: CustomerState, ref: Ref | None) -> dict[str, Value]:
     denied: set[str] = set()
     newest: int | None = None
     for record in state.remedies:
+        if record.policy.startswith(TRIED):
+            continue
         newest = record.time if newest is None or record.time > newest else newest
         if record.entity == ref:
             if record.kind == DENIED:

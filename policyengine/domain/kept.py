@@ -6,7 +6,7 @@ as notices. Folding it into a state is domain.state's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -18,6 +18,7 @@ from policyengine.domain.values import Value
 
 OFFER, NOTICE = "offer", "notice"  # entity types; the first is also the kind of an offer's record
 DENIED = "denied"  # the kind of a denial's record
+TRIED = "~"  # before the policy, in records of what was given in shadow on trial: no policy begins so
 OPEN, SETTLED, WITHDRAWN = "open", "settled", "withdrawn"
 HELD, RELEASED = "held", "released"
 RELEASING = frozenset({"notice.released", "staff.acknowledged"})  # event types that let a notice go
@@ -130,6 +131,9 @@ def kept_of_decision(decision: Decision) -> Kept:
     given = [Given(one.policy, one.version, one.rule, one.kind, one.amount) for one in decision.remedies]
     given += [Given(one.policy, one.version, one.rule, OFFER, None) for one in decision.offers]
     given += [Given(one.policy, one.version, one.rule, DENIED, None) for one in decision.denials]
+    if decision.tried:
+        tried = [one.to_json() for one in decision.shadow_remedies]
+        given += _tried(decision.tried, tried, [one.to_json() for one in decision.shadow_offers])
     return Kept(
         decision.decision_id, decision.entity, decision.event_type, decision.time, given,
         [offer.to_json() for offer in decision.offers],
@@ -145,6 +149,9 @@ def kept_of_document(document: Mapping[str, Any]) -> Kept:
         for kind, parts in (("", "remedies"), (OFFER, "offers"), (DENIED, "denials"))
         for one in document[parts]
     ]
+    shadow = document.get("shadow")
+    if shadow is not None and "tried" in shadow:
+        given += _tried(shadow["tried"], shadow["remedies"], shadow["offers"])
     settles = tuple(
         Settled(one["offer"], one["alternative"], one["by"], one["consented"])
         for one in document.get("settles", ())
@@ -158,6 +165,16 @@ def kept_of_document(document: Mapping[str, Any]) -> Kept:
         event["type"], datetime.fromisoformat(event["time"]), given,
         document["offers"], settles, held, document.get("supplements"),
     )  # fmt: skip
+
+
+def _tried(
+    versions: Sequence[str], remedies: Iterable[Mapping[str, Any]], offers: Iterable[Mapping[str, Any]]
+) -> Iterator[Given]:
+    """What versions on trial in shadow gave: their own caps count it, and nothing else does."""
+    for raw, kind in (*((one, one["kind"]) for one in remedies), *((one, OFFER) for one in offers)):
+        if version_id(raw["policy"], raw["version"]) in versions:
+            given = _given(raw, kind)
+            yield given._replace(policy=TRIED + given.policy)
 
 
 def _given(raw: Mapping[str, Any], kind: str) -> Given:

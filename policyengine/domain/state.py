@@ -79,13 +79,14 @@ def entity_of(event: Event, catalogue: Catalogue) -> Ref | None:
 
 
 def evolve_decided(state: CustomerState, decision: Decision) -> CustomerState:
-    """Fold a decision in: what it grants, offers, denies, settles and holds back, none of it in shadow."""
+    """Fold a decision in: what it grants, offers, denies, settles and holds back, and what is tried."""
     if (
         decision.remedies
         or decision.offers
         or decision.denials
         or decision.settles
         or decision.held
+        or decision.tried
         or _may_release(decision.entity)
     ):
         return _keep(state, kept_of_decision(decision))

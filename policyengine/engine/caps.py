@@ -17,7 +17,7 @@ from policyengine.domain.calendar import Period, calendar_period, local_date, lo
 from policyengine.domain.decision import Ref, Remedy
 from policyengine.domain.events import Event
 from policyengine.domain.holdings import RemedyRecord
-from policyengine.domain.kept import DENIED
+from policyengine.domain.kept import DENIED, TRIED
 from policyengine.domain.money import Money
 from policyengine.domain.policy import Cap
 from policyengine.domain.remedies import WORTH_KINDS
@@ -41,7 +41,9 @@ class Room:
 class CapLedger:
     """What counts towards caps for one event and entity: earlier records, and claims of now.
 
-    ``granted``: how often the event's rules granted something to others whom it reached, by `policy/rule`.
+    ``trial``: of a policy on trial, what it gave in shadow counts from the first time on, instead of what was
+    really granted since. ``granted``: how often the event's rules granted something to others whom it
+    reached, by `policy/rule`.
     """
 
     def __init__(
@@ -50,7 +52,10 @@ class CapLedger:
         event: Event,
         ref: Ref | None,
         granted: Mapping[str, int] = NOTHING_GRANTED,
+        *,
+        trial: bool = False,
     ) -> None:
+        self._trial = trial
         self._state = state
         self._event = event
         self._ref = ref
@@ -94,7 +99,12 @@ class CapLedger:
             for record in self._state.remedies:
                 if record.kind != DENIED:
                     self._before.setdefault(record.policy, []).append(record)
-        return self._before.get(policy, ())
+        real = self._before.get(policy, ())
+        tried = self._before.get(TRIED + policy) if self._trial else None
+        if not tried:
+            return real
+        since = min(record.time for record in tried)
+        return [*(record for record in real if record.time < since), *tried]
 
     def _granted_by(self, policy: str, rule: str | None) -> int:
         """How often others were granted it; a rule's name has no `/`, a policy's may."""

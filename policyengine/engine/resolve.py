@@ -123,7 +123,7 @@ def resolve(
         if standing:
             _settle(standing, CapLedger(state, event, ref, granted))
     if on_trial:
-        _settle([*on_trial, *beside], CapLedger(state, event, ref, granted))
+        _settle([*on_trial, *beside], CapLedger(state, event, ref, granted, trial=True))
 
 
 def _stays(claim: Claim) -> bool:

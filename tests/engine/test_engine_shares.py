@@ -169,6 +169,43 @@ class TestShadow:
         less = draft("travel/back", rule(55), version=2, **group)
         assert tried(of(merged([policy(half(**group)), policy(other)], less), "c1")) == []
 
+    def test_its_caps_are_its_own(self) -> None:
+        """At most 100 ILS a customer: live gives 50, 50 and nothing more; on trial 80, 20 and nothing more."""
+        cap = {"cap": {"amount": "100 ILS"}}
+        prepared = merged([policy(half(**cap))], more(**cap))
+        days = [f"2020-03-0{day}T10:00:00Z" for day in (2, 3, 4)]
+        events = [
+            *(booked(key) for key in ("b1", "b2", "b3")),
+            *(cancelled(f"b{nth}", at) for nth, at in enumerate(days, start=1)),
+        ]
+        decisions = [one for (one,) in decide_all(prepared, *events)[3:]]
+        assert [paid(one) for one in decisions] == [
+            ["travel/back@1 50.00 ILS"],
+            ["travel/back@1 50.00 ILS"],
+            [],
+        ]
+        assert [tried(one) for one in decisions] == [
+            ["travel/back@2 80.00 ILS"],
+            ["travel/back@2 20.00 ILS"],
+            [],
+        ]
+
+    def test_what_was_really_granted_before_the_trial_counts(self) -> None:
+        """60 left by a live grant of 40 ILS before it begins: 80 are reduced to 60."""
+        cap = {"cap": {"amount": "100 ILS"}}
+        prepared = merged([policy(draft("travel/back", rule(40), **cap))], more(**cap))
+        events = [booked("b1"), booked("b2"), cancelled("b1", "2020-02-20T10:00:00Z"), cancelled("b2")]
+        decisions = [one for (one,) in decide_all(prepared, *events)[2:]]
+        assert [tried(one) for one in decisions] == [[], ["travel/back@2 60.00 ILS"]]
+
+    def test_what_is_tried_is_no_past_for_conditions(self) -> None:
+        once = "!('refund' in earlier.kinds)"
+        never = draft("travel/back", rule(50, when=["booking.paid > money('1000 ILS')"]))
+        prepared = merged([policy(never)], draft("travel/back", rule(80, when=[once]), version=2))
+        events = [booked("b1"), cancelled("b1"), cancelled("b1", "2020-03-03T10:00:00Z", "customer")]
+        decisions = [one for (one,) in decide_all(prepared, *events)[1:]]
+        assert [tried(one) for one in decisions] == [["travel/back@2 80.00 ILS"]] * 2
+
     def test_nothing_reaches_back_in_shadow(self) -> None:
         back = more(retroactive={"from": "2020-02-01"}, announced="2020-03-01")
         (made,) = [one for one in merged(LIVE, back).policies if one.trial]
