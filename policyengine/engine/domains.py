@@ -113,4 +113,3 @@ def without(values: Iterable[Point]) -> Domain:
 
 
 ANY = Domain()
-NOTHING = one_of(())

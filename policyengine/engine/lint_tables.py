@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
-from policyengine.domain.money import Money, currency_digits
+from policyengine.domain.money import Money
 from policyengine.domain.policy import Table
 from policyengine.domain.values import Value, ValueType
 from policyengine.engine.conjuncts import index_value
@@ -189,8 +189,7 @@ class _Look:
         currency = self.rule.policy.currency or next((one.currency for one in mentioned), "")
         if not currency:
             return f"{minor}"
-        digits = currency_digits(currency)
-        return f"{minor / 10**digits:,.{digits}f} {currency}"
+        return f"{Money(minor, currency).decimal:,} {currency}"
 
     def _named(self, axis: str) -> str:
         rows = [self._space(row.tests).get(axis, ANY) for row in self.table.rows]

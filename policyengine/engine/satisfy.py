@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from policyengine.domain.money import Money
 from policyengine.engine.conjuncts import index_value
-from policyengine.engine.domains import ANY, NOTHING, Domain, interval, one_of, without
+from policyengine.engine.domains import ANY, Domain, interval, one_of, without
 from policyengine.engine.tree import (
     AND,
     CHOOSE,
@@ -68,8 +68,11 @@ class Known:
 
     def term(self, node: Node) -> str:
         """The name of what a node computes, over all policies."""
-        is_fact = isinstance(node, Attribute) and not node.name.startswith(("param.", "row."))
-        return term_of(node) if is_fact else f"{self.policy}{term_of(node)}"
+        return self.name(node.name) if isinstance(node, Attribute) else f"{self.policy}{term_of(node)}"
+
+    def name(self, name: str) -> str:
+        """The name of an attribute, over all policies."""
+        return f"{self.policy}{name}" if name.startswith(("param.", "row.")) else name
 
 
 def meet(one: Box, other: Box) -> Box | None:
@@ -134,7 +137,8 @@ def _outcomes(node: Node, known: Known) -> Outcomes:
         case Const(value=bool(value)):
             return _truth(value)
         case Present(name=name):
-            return Outcomes(({name: _base(name, known)},), ({name: ABSENT},), NOWHERE)
+            term = known.name(name)
+            return Outcomes(({term: _base(term, known)},), ({term: ABSENT},), NOWHERE)
         case Apply(function=function) if function in _LOGIC:
             operands = flatten(node, function) if function in (AND, OR) else node.arguments
             return _LOGIC[function](*(_outcomes(operand, known) for operand in operands))
@@ -188,7 +192,7 @@ def _atom(node: Node, known: Known) -> Outcomes:
             value = known.fixed.get(name)
             if isinstance(value, bool):
                 return _truth(value)
-            return _flag(name, {})
+            return _flag(known.name(name), {})
         case Apply(function="@in", arguments=(first, Items(items=items))):
             return _membership(first, items, node, known)
         case Apply(function="between", arguments=(first, low, high)):
@@ -374,7 +378,6 @@ def surely_there(boxes: Boxes) -> frozenset[str]:
 
 
 __all__ = [
-    "ABSENT", "ANY", "EVERYTHING", "NOTHING", "NOWHERE", "Box", "Boxes", "Constant", "Domain", "Known",
-    "Outcomes", "all_of", "any_of", "constant", "implies", "meet", "outcomes", "strictly_read",
-    "surely_there", "term_of",
+    "ABSENT", "ANY", "EVERYTHING", "NOWHERE", "Box", "Boxes", "Constant", "Domain", "Known", "Outcomes",
+    "all_of", "any_of", "constant", "implies", "meet", "outcomes", "strictly_read", "surely_there", "term_of",
 ]  # fmt: skip

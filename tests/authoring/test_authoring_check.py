@@ -10,7 +10,7 @@ import pytest
 from policyengine.authoring.check import Checked, check_folder, examine
 from policyengine.errors import PolicyError, UsageError
 from policyengine.service.policy_sets import PolicySet, prepare
-from tests.support import catalogue
+from tests.support import catalogue, draft
 
 HEAD = """\
 policy: {name}
@@ -131,6 +131,27 @@ class TestLosing:
         assert "PE081 warning: rule `r` is always denied by rule `no`" in one
         higher = rule("      - booking.nights > 5\n", "    priority: 1\n")
         assert found(tmp_path, policy("rules:\n" + higher + deny)) == []
+
+    def test_parameters_of_another_policy_are_others(self, tmp_path: Path) -> None:
+        """`param.on` of the one is not that of the other, though both are called the same."""
+
+        def one(name: str, condition: str, **values: bool) -> str:
+            made = {
+                "id": "r",
+                "on": "booking.cancelled",
+                "when": [condition],
+                "exclusive": {"group": "g", "choose": "first"},
+                "grant": [{"kind": "gesture", "gift": "tea"}],
+            }
+            parameters = {
+                "parameters": {"on": {"2020-01-01": values["first"], "2020-06-01": not values["first"]}}
+            }
+            return draft(name, made, currency="ILS", **(parameters if "param" in condition else {}))
+
+        own = [one("a/a", "param.on", first=True), one("a/b", "param.on", first=False)]
+        assert found(tmp_path, *own) == []
+        same = [one(name, 'booking.kind == "hotel"', first=True) for name in ("a/a", "a/b")]
+        assert len(found(tmp_path, *same)) == 1  # so two policies do meet in a group
 
     def test_a_refund_that_may_be_in_error_leaves_room_for_the_other(self, tmp_path: Path) -> None:
         """`booking.change_fee` may be absent or below zero: then the first rule does not apply."""
