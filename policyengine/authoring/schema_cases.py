@@ -156,7 +156,7 @@ def _expectations() -> Schema:
     denial["properties"]["reason"] = {"description": "why, for the record", "type": "string"}
     verdicts = {"type": "object", "additionalProperties": {"enum": [each.value for each in Verdict]}}
     expect: Schema = {
-        "outcome": {"anyOf": [documented(words.OUTCOMES), _PLACEHOLDER]},
+        "outcome": documented(words.OUTCOMES),
         "remedies": remedies,
         "offers": {"type": "array", "items": {"$ref": "#/definitions/Offer"}},
         "denials": {"type": "array", "items": {"anyOf": [{"type": "string"}, denial]}},
@@ -170,7 +170,7 @@ def _expectations() -> Schema:
         "rejected": {"type": "string"},
         "entity": _entity(),
         "customer": {"type": ["string", "number"]},
-        "after": {"anyOf": [{"type": "integer", "minimum": 1}, _PLACEHOLDER]},
+        "after": {"type": "integer", "minimum": 1},
     }
     offer = {
         "alternatives": {
@@ -185,7 +185,9 @@ def _expectations() -> Schema:
         "Expect": {
             "description": "What is decided; only what is written is compared.",
             "minProperties": 1,
-            **_object(expect, words.EXPECT),
+            **_object(
+                {key: {"anyOf": [schema, _PLACEHOLDER]} for key, schema in expect.items()}, words.EXPECT
+            ),
         },
         "Offer": _object({**origin, **offer}, {**words.ORIGIN, **words.OFFER}),
         "Choice": _object(choice, words.CHOICE),

@@ -17,6 +17,10 @@ CHOICES: Mapping[tuple[str, str], Mapping[str, str]] = {
         "down": "towards zero: 16.669 becomes 16.66",
         "up": "away from zero: 16.661 becomes 16.67",
     },
+    ("Policy", "trial"): {
+        "shadow": "decided and recorded beside the other versions, never published",
+        "canary": "governs its `customers` before the other versions do",
+    },
     ("Enforced", "otherwise"): {
         "grant": "outside of the window it is granted all the same, marked `enforced: false`",
         "withhold": "outside of the window nothing is granted",
