@@ -125,6 +125,15 @@ def _compare_trace(wanted: Mapping[str, Any], traces: Sequence[RuleTrace]) -> It
         for name in [names] if isinstance(names, str) else names:
             if name not in absent:
                 yield Difference(f"rule {rule} to lack", str(name), _listed(absent), (rule,))
+    yield from _compare_errors(wanted, traces)
+
+
+def _compare_errors(wanted: Mapping[str, Any], traces: Sequence[RuleTrace]) -> Iterator[Difference]:
+    """invariant: a rule that ends in an error fails the case, unless it is meant: something is owed."""
+    meant = {*wanted.get("errors", {}), *wanted.get("lost", {})}
+    for trace in traces:
+        if trace.verdict is Verdict.ERROR and trace.rule not in meant:
+            yield Difference(f"rule {trace.rule}", "no error", _listed(_words(trace)), (trace.rule,))
     for rule, text in wanted.get("errors", {}).items():
         found = [trace for trace in traces if trace.rule == rule and trace.verdict is Verdict.ERROR]
         words = [word for trace in found for word in _words(trace)]

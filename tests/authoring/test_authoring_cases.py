@@ -232,6 +232,14 @@ def test_the_trace_is_compared_by_rule(tmp_path: Path) -> None:
     assert expecting(tmp_path, expect, [decision(trace=traces)]) == []
 
 
+def test_an_error_that_nobody_expects_fails_the_case_whatever_it_expects(tmp_path: Path) -> None:
+    """Something is owed, and nobody can say how much: that is not nothing."""
+    error = RuleTrace("airline/points-kept", 1, "refund", Verdict.ERROR, "PE204 two currencies", ())
+    got = decision(trace=(error,), outcome=Outcome.NONE)
+    assert expecting(tmp_path, "none", [got]) == ["expected rule refund no error, got PE204 two currencies"]
+    assert run_again(tmp_path, "{outcome: none, lost: {refund: error}}", got) == []
+
+
 def test_offers_and_denials_are_compared(tmp_path: Path) -> None:
     offer = Offered(
         "airline/points-kept", 1, "keep", "goodwill",
