@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import ForkContext, ForkProcess
+from traceback import format_exc
 from typing import Any, Protocol
 
 from policyengine.errors import PolicyEngineError
@@ -147,8 +148,8 @@ def _serve(work: Work, number: int, end: Connection) -> None:
         message: tuple[str, Any] = (_DONE, work(number, _Linked(end, tells=number == 0)))
     except (PolicyEngineError, OSError) as error:
         message = (_FAILED, error)
-    except Exception as error:  # noqa: BLE001  # a traceback does not cross the pipe: its text does
-        message = (_FAILED, PolicyEngineError(f"process {number} failed: {type(error).__name__}: {error}"))
+    except Exception:  # noqa: BLE001  # a fault of ours: where it is does not cross the pipe but as text
+        message = (_FAILED, RuntimeError(f"in process {number}:\n{format_exc()}"))
     with suppress(BrokenPipeError):
         end.send(message)
     end.close()

@@ -207,6 +207,14 @@ def test_a_part_that_fails_ends_all_with_what_it_said() -> None:
         in_parts(3, fail, partial(progress, "", None))
 
 
+def test_a_fault_of_ours_says_where_it_is() -> None:
+    def divide(number: int, link: object) -> float:
+        return number / 0
+
+    with pytest.raises(RuntimeError, match=r"(?s)in process [01]:.*in divide.*ZeroDivisionError"):
+        in_parts(2, divide, partial(progress, "", None))
+
+
 def test_a_process_that_dies_is_missed() -> None:
     def die(number: int, link: object) -> None:
         if number == 1:
