@@ -16,6 +16,7 @@ from policyengine.authoring.load import (
     LoadedPolicy,
     load_policies,
     read_bytes,
+    read_policies,
 )
 from policyengine.authoring.yaml_source import Path as DataPath
 from policyengine.domain.catalogue import Catalogue
@@ -24,7 +25,6 @@ from policyengine.errors import Finding, UsageError
 
 ALL = "all"
 _ReadCases = tuple[CaseFile | None, list[Finding]]
-_HIGHEST = 2  # folders above a file that are looked into, where it lies outside the working directory
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,16 +101,19 @@ def _with_companions(
 ) -> LoadedFolder:
     """The policies of a folder, or of one above it where a case names one that is not there.
 
-    ``whole``: `with: all` means the policies of this folder; else those of the highest one.
+    ``whole``: `with: all` means the policies of this folder; else those of the next one that is sound.
     """
     files = [cases for cases, _ in read if cases is not None]
     wanted = {cases.policy for cases in files} | {
         name for cases in files for case in cases.cases for name in case.companions
     }
-    for above in _above(folder):
-        if wanted <= {*_names(loaded), None, *([ALL] if whole else [])}:
-            break
-        loaded = load_policies(above)
+    enough = {*_names(loaded), None, *([ALL] if whole else [])}
+    for above in () if wanted <= enough else _above(folder):
+        higher = read_policies(above)
+        if not higher.findings:
+            loaded = higher  # where the name is nowhere, the most is known that it could have meant
+            if wanted <= {*_names(higher), None, ALL}:
+                break
     return loaded
 
 
@@ -119,11 +122,8 @@ def _names(loaded: LoadedFolder) -> frozenset[str]:
 
 
 def _above(folder: Path) -> list[Path]:
-    """The folders above one, but never the working directory nor what is above that."""
+    """The folders above one, but never the working directory nor what is above or beside that."""
     here = Path.cwd()
-    whole = folder.resolve()
-    if here not in whole.parents:
-        return list(folder.parents)[:_HIGHEST]
     return [above for above in folder.parents if here in above.resolve().parents]
 
 

@@ -113,8 +113,8 @@ class _Editor:
         if found is None:
             return  # made by a macro: nobody wrote it
         for step in self._steps(literal, parent):
-            case = f"whose result changes where {found[0]} is {_stepped(found[0], step)}"
             new = _stepped(found[0], step)
+            case = _telling(literal, parent, new) or f"whose result changes where {found[0]} is {new}"
             yield Edit(literal.offset, found[0], new, MutantKind.THRESHOLDS, case)
 
     def _steps(self, node: Syntax, parent: Call | None) -> list[int]:
@@ -145,6 +145,14 @@ class _Editor:
                 yield Edit(share.offset, found[0], new, MutantKind.PERCENTAGES, case)
         elif isinstance(share, Name) and self.source.startswith(share.name, share.offset):
             yield Edit(share.offset, share.name, f"100 - {share.name}", MutantKind.PERCENTAGES, case)
+
+
+def _telling(literal: Literal, parent: Call | None, new: str) -> str:
+    """With which value of an attribute a comparison with another number comes out differently."""
+    if parent is None or parent.function not in _SAME_AS_FLIP:
+        return ""
+    names = [side.name for side in parent.arguments if side is not literal and isinstance(side, Name)]
+    return f"with {names[0]} = {new}" if names else ""
 
 
 def shifted(text: str, step: int) -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -182,3 +183,17 @@ def test_watch_runs_again_and_ends_quietly_with_ctrl_c(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, errors = process.communicate(timeout=20)
         assert (process.returncode, out, "Traceback" in errors) == (0, "", False)
+
+
+def test_the_page_about_testing_shows_what_is_printed(place: Place) -> None:
+    page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    policy, cases, _ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    runs = re.findall(r"```console\n\$ policyengine (.*?)\n(.*?)```", page, re.DOTALL)
+    assert len(runs) == 3
+    rules = place.folder / "rules"
+    rules.mkdir(exist_ok=True)
+    (rules / "late-arrival.yaml").write_text(policy)
+    for number, (arguments, printed) in enumerate(runs):
+        right = cases if number == 0 else cases.replace("140 ILS", "150 ILS")
+        (rules / "late-arrival.cases.yaml").write_text(right)
+        assert call(*arguments.split()).out == printed, arguments
