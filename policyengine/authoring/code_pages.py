@@ -62,6 +62,7 @@ def index() -> str:
         "",
         "Every error, warning and rejection has a code that stays the same from version to version, and a",
         "page that says what is wrong and how to mend it. `policyengine check --explain PE031` shows one.",
+        "A new code needs a page here and a test that names it; `make codes` writes this index.",
     ]
     last = ""
     for code, title in titles().items():
