@@ -22,13 +22,14 @@ from policyengine.service.metrics import Meters
 from policyengine.service.pipeline import Pipeline, Tally
 from policyengine.service.poison import Poison
 from policyengine.service.policy_sets import PolicySet
-from policyengine.service.ports import DEAD_LETTERS, Head, LedgerStore
+from policyengine.service.ports import DEAD_LETTERS, DECISIONS, Head, LedgerStore
 from policyengine.service.stream_ports import Clock, Published, Publisher, Stream
 
 FENCED = "PE701"  # another writer has the shard
 OLDER = "PE714"  # more of it was published than the ledger holds
 _NO_FORM = "PE710"  # what was decided has no canonical form
 _ATTEMPTS = 3  # at what the engine itself fails at
+_LETTERS = 100  # dead letters that are published at once, at most: any may be as large as a message
 _LINES = 3  # of its traceback that go into the reason
 _LONGEST = 2_000
 T = TypeVar("T")
@@ -265,11 +266,13 @@ class Shard:
         """One transaction; whether more is waiting."""
         if self._publisher is None:
             self._mark(self._open_publisher(self._writer.head), self._writer.head)
-        limit, size = self._pace.published, self._writer.head.size
+        size, more = self._writer.head.size, False
         messages: dict[str, list[Published]] = {}
         positions: dict[str, int] = {}
         for channel, (kind, announced) in ANNOUNCED.items():
+            limit = self._pace.published if channel == DECISIONS else min(self._pace.published, _LETTERS)
             entries = self._store.unpublished(self.name, channel, kind, limit)
+            more |= len(entries) == limit
             told = map(announced, entries)
             messages[channel] = [(one.event, one.key, one.headers) for one in told]
             # beyond the last of its kind nothing waits, so nobody looks through it again
@@ -281,7 +284,7 @@ class Shard:
         self._mark(positions, self._writer.head)
         if messages[DEAD_LETTERS]:
             self._meters.dead_letters(len(messages[DEAD_LETTERS]))
-        return any(len(several) == limit for several in messages.values())
+        return more
 
     def _open_publisher(self, head: Head) -> dict[str, int]:
         """Become the one who may publish; what the stream knows to be published, by channel.
