@@ -139,6 +139,8 @@ def test_each_shard_takes_the_world_up_once_at_a_place_of_its_own_and_reaches_it
             group.write(
                 [line(declared("k2", "2020-04-10T08:00:00Z")), line(declared("k1"))]
             )  # one comes twice
+            with KafkaProducer(bootstrap_servers=group.bootstrap) as producer:  # one of a customer, misplaced
+                producer.send(group.kafka.world_topic, line(booked("elsewhere")), b"c1").get(20)
             group.until(group.world_is_through)
             group.until_read(80)
         for shard in group.shards():
@@ -149,6 +151,8 @@ def test_each_shard_takes_the_world_up_once_at_a_place_of_its_own_and_reaches_it
             ]
             world = f"{group.kafka.world_topic}-0"
             assert taken == [("k1", world), ("k2", world)]
+        misplaced = Counter((one["code"], one["shard"]) for one in group.dead_letters())
+        assert misplaced == Counter(("EV097", shard) for shard in group.shards())
         reached = Counter(
             (one["customer"], one["event"]["id"])
             for several in group.decisions().values()
