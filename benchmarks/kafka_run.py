@@ -170,7 +170,7 @@ class Bench:
             rows: dict[str, list[Any]] = {str(customers): [] for customers in filled}
             for number in range(max(2, self._options.rounds - 1)):
                 start = 2 * FEW + FEW * number
-                for customers, one in filled.items():
+                for customers, one in sorted(filled.items(), reverse=bool(number % 2)):
                     rows[str(customers)].append(
                         restart(self._ground, one, self._few[start : start + WAITING])
                     )
