@@ -28,7 +28,7 @@ from policyengine.adapters.store import SqlLedgerStore
 from policyengine.authoring.check import Checked, check_folder
 from policyengine.authoring.check import examine as examine_files
 from policyengine.domain.catalogue import Catalogue
-from policyengine.errors import UsageError
+from policyengine.errors import LedgerError, UsageError
 from policyengine.ledger.entries import Place
 from policyengine.service.approvals import Desk
 from policyengine.service.board import Board
@@ -267,7 +267,13 @@ def worker_of(
 
     topics = {DECISIONS: kafka.decision_topic, DEAD_LETTERS: kafka.dead_letter_topic}
 
+    policies = Newest(store, meters, health, signed=keys.signed, now=wall_clock)
+
     def pipeline(shard: str, policy_set: PolicySet) -> Pipeline:
+        if policies.behind(store.head(shard).policy_set):
+            raise LedgerError(
+                f"shard {shard} has a newer policy set than this worker: it looks", code="PE713"
+            )
         own = settings.model_copy(update={"shard": shard})
         return pipeline_of(store, policy_set, own, shard, tuple(topics))
 
@@ -275,7 +281,7 @@ def worker_of(
         store,
         connect=lambda told: KafkaStream(kafka, told, topics),
         pipeline=pipeline,
-        policies=Newest(store, meters, health, signed=keys.signed, now=wall_clock),
+        policies=policies,
         world=f"{kafka.world_topic}-0",
         meters=meters,
         health=health,

@@ -93,6 +93,18 @@ class Newest:
         self._take(policy_set)
         return policy_set
 
+    def behind(self, digest: str) -> bool:
+        """Whether a shard that decides under ``digest`` was led further than this worker has looked.
+
+        invariant: no shard goes back because another worker looked earlier, or its clock is ahead.
+        """
+        if not digest or digest == self.in_force.digest:
+            return False
+        self._board.look()
+        now = self._now()
+        unseen = self._board.target(None, now) != self._looked_at
+        return unseen or any(one.digest == digest for one in self._board.upcoming(None, now))
+
     def _refuse(self, digest: str, because: str) -> None:
         log.error("policy set refused, the one in force stays", policy_set=digest, because=because)
         self._meters.refused(True)

@@ -204,6 +204,26 @@ def test_a_worker_takes_it_up_by_its_clock(tmp_path: Path) -> None:
         assert newest.look() is None
 
 
+def test_a_worker_never_takes_a_shard_back_that_another_has_led_further(tmp_path: Path) -> None:
+    with opened(tmp_path) as store:
+        clock = early()
+        made = desk(store, clock)
+        open_roster(made)
+        _approved(made, HALF)
+        newest = Newest(store, NoMeters(), Health(lambda: 0.0), signed=signed, now=clock)
+        newest.begin()
+        full = policy_set(FULL).digest
+        assert [newest.behind(one) for one in ("", half().digest)] == [False, False]
+        _approved(made, FULL, at=AT)
+        assert newest.behind(full)  # by another's clock, which is ahead
+        made.withdraw(full, person("noa"))
+        _approved(made, FULL)
+        assert newest.behind(full)  # it has not looked yet
+        newest.look()
+        assert not newest.behind(full)
+        assert not newest.behind(half().digest)  # a shard that nobody has led further goes on with it
+
+
 def test_a_worker_that_cannot_check_signatures_takes_up_nothing_new(tmp_path: Path) -> None:
     def nobody(key: bytes, message: bytes, signature: bytes) -> bool:
         raise UsageError("approvals need the library `cryptography`")
