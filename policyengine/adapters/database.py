@@ -151,6 +151,13 @@ class Database:
         finally:
             self._begin = "BEGIN"
 
+    def end_silent(self) -> bool:
+        """End writers that hold locks and say nothing; whether there were any."""
+        if self.engine.dialect.name != "postgresql":
+            return False
+        with self.writing() as connection:
+            return postgres.end_silent(connection)
+
     @contextmanager
     def errors(self) -> Iterator[None]:
         """Turn the driver's errors into ours."""

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from time import monotonic
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, Table, event, exc
+from sqlalchemy import URL, Connection, Engine, Table, event, exc, text
 
 from policyengine.errors import LedgerError, PolicyEngineError, UsageError
 
@@ -106,6 +106,21 @@ def patient(engine: Engine, seconds: float) -> None:
     event.listen(
         engine, "do_connect", lambda _dialect, _record, args, named: Impatient.connect(*args, **named)
     )
+
+
+def end_silent(connection: Connection) -> bool:
+    """End writers of this database that are in the middle of a transaction, and whose client says nothing.
+
+    The server itself ends those who are idle between two statements, not a client that was frozen within a
+    row of them that it had begun to send: that would hold its shard for as long as it sleeps.
+    """
+    query = text(
+        "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
+        "WHERE datname = current_database() AND usename = current_user AND pid <> pg_backend_pid() "
+        "AND application_name = 'policyengine' AND backend_xid IS NOT NULL AND wait_event = 'ClientRead' "
+        "AND state_change < now() - make_interval(secs => :seconds)"
+    )
+    return bool(connection.execute(query, {"seconds": _IDLE_SECONDS}).scalar_one())
 
 
 @contextmanager

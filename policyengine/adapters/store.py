@@ -75,7 +75,7 @@ class SqlLedgerStore(Remembered):
             try:
                 return self._claim(shard)
             except LedgerError as error:
-                if error.code != "PE701":
+                if error.code != "PE701" and not (error.code == "PE702" and self._database.end_silent()):
                     raise
                 refused = error  # another claimed or wrote it in this moment: after that one, then
         raise refused

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import replace
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, make_url, text
 
@@ -106,6 +107,34 @@ class TestDeath:
                 own_postgres.start()
             assert store.commit("members", batch, writer.head).size == 5
             assert list(verify(store)) == []
+
+    def test_a_writer_that_was_frozen_within_its_rows_does_not_keep_its_shard(
+        self, postgres: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """It holds the row of its shard and has sent half of a copy; the server waits for the rest."""
+        monkeypatch.setattr(adapter, "_IDLE_SECONDS", 1)
+        monkeypatch.setattr(adapter, "_LOCK_SECONDS", 2)
+        with closing(SqlLedgerStore(postgres)) as store:
+            before = small(store).head
+            url = make_url(postgres).set(drivername="postgresql").render_as_string(hide_password=False)
+            with psycopg.connect(url, application_name="policyengine") as frozen, frozen.cursor() as cursor:
+                cursor.execute("UPDATE shard SET epoch = epoch WHERE shard = 'members'")
+                frozen.pgconn.send_query(b"COPY root FROM STDIN")
+                frozen.pgconn.flush()
+                assert store.claim("members").epoch == before.epoch + 1
+                frozen.pgconn.finish()
+
+    def test_a_server_that_does_not_answer_is_given_up(self, own_postgres: Postgres, own: str) -> None:
+        with closing(SqlLedgerStore(f"{own}&answer_timeout=1")) as store:
+            store.claim("members")
+            own_postgres.freeze()
+            try:
+                with pytest.raises(LedgerError, match="no answer within 1 seconds") as caught:
+                    store.claim("members")
+                assert caught.value.code == "PE713"
+            finally:
+                own_postgres.thaw()
+            assert store.claim("members").epoch > 1
 
     def test_a_connection_that_was_cut_is_made_again(self, postgres: str) -> None:
         with closing(SqlLedgerStore(postgres)) as store:
