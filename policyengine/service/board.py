@@ -41,7 +41,7 @@ class Board:
         return self.publications.roster is not None
 
     def follows(self, shard: str) -> bool:
-        """Whether the board says what a shard decides under: with a roster, or by what was proposed for it."""
+        """Whether the board says what a shard decides under: with a roster, or by a proposal for it."""
         return self.governed or any(one.shard == shard for one in self.publications.proposals.values())
 
     def target(self, shard: str | None, now: int) -> str | None:
