@@ -324,9 +324,7 @@ class TestVerification:
         take_up(store, full(), "a-1")  # a shard that is new
         assert faults(store) == []
 
-    def test_a_set_that_was_put_in_force_for_workers_without_approval(
-        self, store: SqlLedgerStore
-    ) -> None:
+    def test_a_set_that_was_put_in_force_for_workers_without_approval(self, store: SqlLedgerStore) -> None:
         open_roster(desk(store))
         take_up(store, half(), POLICIES)
         assert faults(store) == ["puts a policy set in force without any approval"]
