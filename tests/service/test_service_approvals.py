@@ -213,7 +213,7 @@ class TestTheRoster:
             assert desk(store).trust(lambda _: wrong, None).complete
 
     @given(needed=st.integers(0, 5), names=st.lists(st.sampled_from("abcd"), max_size=4))
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=15, deadline=None)
     def test_a_roster_is_read_back_as_it_was_written(self, needed: int, names: list[str]) -> None:
         made = roster(*names, needed=needed)
         if made.wrong():
