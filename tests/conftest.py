@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import signal
 
 from hypothesis import HealthCheck, settings
 
 from tests.postgres import own_postgres, postgres, postgres_server
 
 __all__ = ["own_postgres", "postgres", "postgres_server"]  # fixtures
+
+# Whoever starts the tests in the background may ignore Ctrl-C; the processes under test must not.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is no fault of what is tested. At a desk each run tries other examples; in CI a change is
 # judged by the same ones as the change before it.

@@ -60,14 +60,14 @@ def story(request: pytest.FixtureRequest, tmp_path: Path) -> Story:
     """The year's customers; or a crisis that reaches them, with choices, deadlines and follow-ups."""
     events = tmp_path / "events.jsonl"
     if request.param == "customers":
-        events.write_bytes(b"".join(line + b"\n" for line in generate(7, 200, 5_000)))
-        return Story(shipped_rules() / "travel", events, 8, 25, frozenset())
+        events.write_bytes(b"".join(line + b"\n" for line in generate(7, 150, 3_500)))
+        return Story(shipped_rules() / "travel", events, 5, 25, frozenset())
     events.write_bytes(worlds.stream(11, 150, 900))
     rules = tmp_path / "rules"
     rules.mkdir()
     for name, text in worlds.texts().items():
         (rules / name).write_text(text, encoding="utf-8")
-    return Story(rules, events, 6, 10, frozenset(worlds.INTERNAL))
+    return Story(rules, events, 4, 10, frozenset(worlds.INTERNAL))
 
 
 def size(folder: Path) -> int:

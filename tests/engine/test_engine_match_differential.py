@@ -123,7 +123,7 @@ def expected_candidates(
     rules=[IndexedRule(0, ("order.placed",), None, (Conjunct("booking.integer1", "<=", EDGE),))],
     many=[{"booking.integer1": EDGE - 1}],
 )
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_the_index_finds_exactly_the_rules_whose_conjuncts_hold(
     rules: list[IndexedRule], many: list[dict[str, Any]]
 ) -> None:

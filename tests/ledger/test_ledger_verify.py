@@ -369,7 +369,7 @@ def cells(path: Path) -> Iterator[tuple[str, int, str, bytes]]:
                         yield table, number, column, value
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_any_changed_byte_of_any_text_or_blob_is_a_fault(
     data: st.DataObject, original: tuple[Path, dict[str, Head]], tmp_path: Path

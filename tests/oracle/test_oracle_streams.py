@@ -345,7 +345,7 @@ def test_the_shipped_policies_decide_a_realistic_stream_as_the_oracle_does(world
 
 @given(POLICIES, streams(), WORLDS)
 @settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 def test_generated_policies_decide_generated_streams_as_the_oracle_does(
     texts: list[str], stream: list[dict[str, Any]], world: dict[str, Any]
@@ -382,7 +382,7 @@ WORTHS = [
 
 
 @given(rivals())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 def test_rivals_of_one_group_are_settled_as_the_oracle_does(texts: list[str]) -> None:
     times = ["2020-03-01T00:00:00Z", "2020-03-20T00:00:00Z", "2020-03-10T00:00:00Z"]
     events = [booked(nights=3), *(cancelled(at=at) for at in times)]
