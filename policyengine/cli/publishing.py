@@ -101,6 +101,11 @@ def publish(
             wish = Wish(_instant(at), wanted, cases)
             standing = desk_of(store).publish(policy_set.body, wish, signer_of(settings, key))
             show_standing(standing, form, policies=len(policy_set.policies))
+        elif key is not None:
+            raise UsageError(
+                "nobody has to approve in this ledger, so nothing is signed: "
+                "leave --key out, or say first who may approve (`keys trust`)"
+            )
         else:
             _at_once(store, settings, policy_set, wanted, form)
 
@@ -288,6 +293,11 @@ def rollback(
         if _by_proposal(board, wanted, None):
             standing = desk_of(store).roll_back(digest, Wish(None, wanted), signer_of(settings, key))
             show_standing(standing, form)
+        elif key is not None:
+            raise UsageError(
+                "nobody has to approve in this ledger, so nothing is signed: "
+                "leave --key out, or say first who may approve (`keys trust`)"
+            )
         else:
             _at_once(store, settings, policy_set, wanted, form)
 

@@ -66,6 +66,11 @@ class TestPublish:
         assert said.code == 1
         assert "PE031" in said.err
 
+    def test_a_key_is_not_taken_in_silence_where_nobody_approves(self, desk: Place) -> None:
+        result = call("publish", "--rules", desk.rules, "--ledger", desk.ledger, "--key", "dana.key")
+        assert is_one_clear_line(result, 2, "nobody has to approve in this ledger", "keys trust")
+        assert desk.rows("SELECT count(*) FROM entry") == [(0,)]
+
     def test_an_instant_is_written_with_its_zone(self, desk: Place) -> None:
         for at, says in (("tomorrow", "is no instant"), ("2026-12-01T00:00:00", "has no zone")):
             said = on(desk, "publish", "--rules", "rules", "--at", at)
