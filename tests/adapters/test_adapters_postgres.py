@@ -125,11 +125,11 @@ class TestDeath:
                 frozen.pgconn.finish()
 
     def test_a_server_that_does_not_answer_is_given_up(self, own_postgres: Postgres, own: str) -> None:
-        with closing(SqlLedgerStore(f"{own}&answer_timeout=1")) as store:
+        with closing(SqlLedgerStore(f"{own}&answer_timeout=3")) as store:
             store.claim("members")
             own_postgres.freeze()
             try:
-                with pytest.raises(LedgerError, match="no answer within 1 seconds") as caught:
+                with pytest.raises(LedgerError, match="no answer within 3 seconds") as caught:
                     store.claim("members")
                 assert caught.value.code == "PE713"
             finally:

@@ -13,8 +13,6 @@ from queue import Empty, Queue
 from threading import Thread
 from xml.etree import ElementTree as ET
 
-import pytest
-
 from tests.authoring.owned import HALF, POLICY, case, folder
 from tests.cli.commands import Place, call, is_one_clear_line
 
@@ -168,7 +166,6 @@ def test_junit_is_written_beside_the_report(place: Place) -> None:
     assert is_one_clear_line(call("test", "rules", "--junit", "no/where.xml"), 2, "no/where.xml")
 
 
-@pytest.mark.timeout(60)
 def test_watch_runs_again_and_ends_quietly_with_ctrl_c(tmp_path: Path) -> None:
     rules = folder(tmp_path)
     command = [sys.executable, "-m", "policyengine.cli.main", "test", "rules", "--watch"]
@@ -182,13 +179,13 @@ def test_watch_runs_again_and_ends_quietly_with_ctrl_c(tmp_path: Path) -> None:
         changed = cases.read_text() + case("ten is too little", "none", paid="10")
         seen: Queue[str] = Queue()
         Thread(target=lambda: seen.put(process.stdout.readline()), daemon=True).start()  # type: ignore[union-attr]
-        for _ in range(40):  # the watcher may take a moment to be there
+        for _ in range(240):  # the watcher may take a moment to be there
             cases.write_text(changed)
             with suppress(Empty):
                 assert seen.get(timeout=1) == "cases: 2 passed, 0 failed\n"
                 break
         process.send_signal(signal.SIGINT)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=240)
         assert (process.returncode, "Traceback" in errors) == (0, False)
 
 

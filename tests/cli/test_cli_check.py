@@ -7,8 +7,11 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
 
 import jsonschema
 import pytest
@@ -112,6 +115,10 @@ class TestExplain:
         assert is_one_clear_line(call("check", "--explain", code), 2, f"there is no code `{code}`")
 
 
+def _line_with(code: str, lines: Iterable[str]) -> str:
+    return next((line for line in lines if code in line), "it ended")
+
+
 def test_watching_checks_again_on_a_change_and_ends_quietly(place: Place) -> None:
     """As its user meets it: a first look, a change, Ctrl-C."""
     rules = place.rules
@@ -126,13 +133,17 @@ def test_watching_checks_again_on_a_change_and_ends_quietly(place: Place) -> Non
         try:
             assert "nothing wrong" in process.stdout.readline()
             assert "watching for changes" in process.stderr.readline()
-            time.sleep(0.5)  # until the watch is set
-            file.write_text(file.read_text("utf-8").replace("paid", "payd"), "utf-8")
-            while "PE031" not in (line := process.stdout.readline()):
-                assert line
+            wrong = file.read_text("utf-8").replace("paid", "payd")
+            seen: Queue[str] = Queue()
+            Thread(target=lambda: seen.put(_line_with("PE031", process.stdout or [])), daemon=True).start()
+            for _ in range(240):  # the watch may take a moment to be there
+                file.write_text(wrong, "utf-8")
+                with suppress(Empty):
+                    assert "PE031" in seen.get(timeout=1)
+                    break
             assert "watching for changes" in process.stderr.readline()
         finally:
             process.send_signal(signal.SIGINT)
-        _, left = process.communicate(timeout=20)
+        _, left = process.communicate(timeout=240)
         assert "Traceback" not in left
         assert process.returncode in (0, 130)

@@ -381,7 +381,7 @@ class TestProcesses:
 
     def test_standard_input_of_a_process(self, place: Place) -> None:
         with self.start("decide", "--rules", place.rules, stdin=subprocess.PIPE) as process:
-            out, err = process.communicate(lines(booked(), cancelled()), timeout=60)
+            out, err = process.communicate(lines(booked(), cancelled()), timeout=240)
         assert (process.returncode, err) == (0, b"")
         assert orjson.loads(out.splitlines()[1])["outcome"] == "granted"
 
@@ -393,7 +393,7 @@ class TestProcesses:
             process.stdout.readline()
             process.stdout.close()
             assert process.stderr.read() == b""
-            assert process.wait(timeout=60) == 2
+            assert process.wait(timeout=240) == 2
 
     def test_an_interruption_from_the_keyboard_leaves_what_was_committed(self, place: Place) -> None:
         command = (
@@ -417,5 +417,5 @@ class TestProcesses:
                 time.sleep(0.01)
             process.send_signal(signal.SIGINT)
             assert process.stderr.read() == b""
-            assert process.wait(timeout=60) == 130
+            assert process.wait(timeout=240) == 130
         assert call("verify", "--ledger", place.ledger).out.endswith("3 entries verified\n")

@@ -101,7 +101,7 @@ def run(line: str, folder: Path) -> tuple[str, int]:
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(
         ["sh", "-c", line],
-        cwd=folder, env={**os.environ, "PATH": path}, check=False, timeout=120, text=True,
+        cwd=folder, env={**os.environ, "PATH": path}, check=False, timeout=240, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
     )  # fmt: skip
     return done.stdout, done.returncode

@@ -249,7 +249,7 @@ class TestBackups:
         for program, arguments in (("pg_dump", dump), ("pg_restore", restore)):
             for placeholder, value in told.items():
                 arguments = arguments.replace(placeholder, value)  # noqa: PLW2901
-            subprocess.run([tool(program), *arguments.split()], check=True, timeout=60)
+            subprocess.run([tool(program), *arguments.split()], check=True, timeout=240)
         feed(writer, STREAM + b"{\n")  # goes on
         store.close()
         result = call("verify", "--ledger", copy, "--expect", before)

@@ -15,10 +15,10 @@ from tests.service.runs import FULL, HALF, lines
 from tests.support import booked, cancelled
 
 
-def wait_for(condition: Callable[[], bool], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
+def wait_for(condition: Callable[[], bool]) -> None:
+    until = time.monotonic() + 240
     while not condition():
-        assert time.monotonic() < until, "nothing happened for a minute"
+        assert time.monotonic() < until, "nothing happens"
         time.sleep(0.02)
 
 
@@ -60,7 +60,7 @@ def test_a_running_engine_takes_up_new_rules_and_refuses_faulty_ones(tmp_path: P
         send(3)
         wait_for(lambda: size() == 10)  # the policy set too
         process.stdin.close()
-        assert process.wait(timeout=60) == 0
+        assert process.wait(timeout=240) == 0
     with SqlLedgerStore(url, read_only=True) as store:
         granted = [
             entry.document()["remedies"][0]["amount"]["value"]

@@ -21,6 +21,7 @@ from tests.kafka.crashing import MARK, POINTS
 from tests.kafka.nursery import Child
 from tests.kafka.servers import Servers
 from tests.kafka.soundness import faults_of
+from tests.kafka.streams import PATIENCE
 from tests.kafka.workers import Group
 from tests.support import catalogue
 
@@ -211,13 +212,13 @@ class Round:
             if life.wakes_at is not None:
                 life.wakes_at = 0.0
 
-    def until(self, done: Callable[[], bool], seconds: float, what: str) -> bool:
+    def until(self, done: Callable[[], bool], what: str) -> bool:
         """Wait for something and look after workers meanwhile; a fault where it does not come."""
-        end = time.monotonic() + seconds
+        end = time.monotonic() + PATIENCE
         while not done():
             self.turn()
             if time.monotonic() > end:
-                self._fault(f"{what} after {seconds:.0f} s")
+                self._fault(f"{what} after {PATIENCE:.0f} s")
                 return False
         return True
 
@@ -227,15 +228,15 @@ class Round:
         """Calm, wait until all is read and published, end the workers, look for faults; the decisions."""
         self.calm()
         group = self.group
-        if self.until(lambda: group.position() >= sent, 180, f"not all of {sent} messages are taken in"):
-            self.until(group.world_is_through, 60, "the world's events are not all taken in")
-            self.until(group.is_published, 60, "not everything is published")
+        if self.until(lambda: group.position() >= sent, f"not all of {sent} messages are taken in"):
+            self.until(group.world_is_through, "the world's events are not all taken in")
+            self.until(group.is_published, "not everything is published")
         for life in self.lives:
             life.told = True
             life.process.send_signal(signal.SIGCONT)
             life.process.send_signal(signal.SIGTERM)
         self.minimum = 0
-        self.until(lambda: not self.lives, 30, "workers do not end")
+        self.until(lambda: not self.lives, "workers do not end")
         found = faults_of(group, compared)
         for fault in found[:20]:
             self._fault(fault)

@@ -53,7 +53,7 @@ def _check_java() -> None:
     java = shutil.which("java")
     if java is None:
         raise NoKafkaError(f"there is no `java`: {_INSTALL}, or set POLICYENGINE_TEST_KAFKA=host:port")
-    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=60).stderr
+    told = subprocess.run([java, "-version"], capture_output=True, text=True, check=False, timeout=240).stderr
     version = re.search(r'version "(\d+)', told)
     if version is None or int(version[1]) < 17:
         what = version[1] if version else "something that tells no version"
@@ -76,7 +76,7 @@ def _fetch(libs: Path) -> None:
     shutil.rmtree(half, ignore_errors=True)
     done = subprocess.run(
         [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", f"-DoutputDirectory={half}"],
-        capture_output=True, text=True, check=False, timeout=280,
+        capture_output=True, text=True, check=False, timeout=600,
     )  # fmt: skip
     if done.returncode != 0:
         reason = " ".join((done.stdout + done.stderr).split())[:300]
@@ -95,5 +95,5 @@ def _make_keys(folder: Path) -> None:
         ["-exportcert", *store, "-rfc", "-file", str(half / "server.pem")],
     ]  # fmt: skip
     for arguments in made:
-        subprocess.run(["keytool", *arguments], capture_output=True, check=True, timeout=60)
+        subprocess.run(["keytool", *arguments], capture_output=True, check=True, timeout=240)
     half.rename(folder)

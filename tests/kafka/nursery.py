@@ -83,7 +83,7 @@ class Nursery:
         with self._lock:
             self._process.stdin.write(orjson.dumps(told, option=orjson.OPT_APPEND_NEWLINE))
             self._process.stdin.flush()
-            return Child(self._started.get(timeout=60), self._ended)
+            return Child(self._started.get(timeout=240), self._ended)
 
     def close(self) -> None:
         """End all of them."""

@@ -15,6 +15,7 @@ from policyengine.bootstrap import Settings, WorkerSettings, worker_of
 from policyengine.cli.kafka import publish_for_workers
 from policyengine.service.health import Health
 from policyengine.service.policy_sets import PolicySet
+from tests.kafka.streams import PATIENCE
 from tests.kafka.workers import Group
 
 
@@ -43,7 +44,7 @@ def running(group: Group, policies: PolicySet | None, **settings: str | float) -
                 own = Settings(ledger=group.ledger, batch_size=100)
                 if policies is not None:
                     publish_for_workers(store, own, policies)
-                pace = WorkerSettings(**{"tick": 0, "finish": 5, **settings})
+                pace = WorkerSettings(**{"tick": 0, "finish": 60, **settings})
                 worker_of(
                     store, own, group.kafka, pace, meters=told.meters, health=told.health, stop=stop.is_set
                 ).run(pace.finish)
@@ -57,5 +58,5 @@ def running(group: Group, policies: PolicySet | None, **settings: str | float) -
             yield told
         finally:
             stop.set()
-            thread.join(60)
+            thread.join(PATIENCE)
     assert told.error is None, told.error

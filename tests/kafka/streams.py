@@ -17,6 +17,9 @@ from policyengine.adapters.kafka_settings import KafkaSettings
 from policyengine.adapters.kafka_source import KafkaSource, Partition, message_of
 from policyengine.errors import StreamError
 
+# seconds: what must happen is given up after so long; on a busy machine much takes longer than one would think
+PATIENCE = 240.0
+
 
 def settings_for(bootstrap: str, **more: Any) -> KafkaSettings:
     """Settings that notice quickly what fails."""
@@ -38,7 +41,7 @@ def write(
             for key, value in messages
         ]
         for one in sent:
-            one.get(20)
+            one.get(PATIENCE)
 
 
 def committed(bootstrap: str, topic: str, partition: int = 0) -> list[Message]:
@@ -50,8 +53,7 @@ def committed(bootstrap: str, topic: str, partition: int = 0) -> list[Message]:
     consumer.assign([one])
     end = consumer.end_offsets([one])[one]
     read: list[Message] = []
-    until = time.monotonic() + 30
-    while (consumer.position(one) or 0) < end and time.monotonic() < until:
+    while (consumer.position(one) or 0) < end:
         read += [message_of(record) for record in consumer.poll(500).get(one, ())]
     consumer.close()
     return read
@@ -62,9 +64,9 @@ def numbered(first: int, last: int, key: str = "ann") -> list[Outgoing]:
     return [Outgoing(key.encode(), str(number).encode()) for number in range(first, last)]
 
 
-def until(happens: Callable[[], bool], seconds: float = 20) -> None:
+def until(happens: Callable[[], bool]) -> None:
     """Wait until something holds."""
-    end = time.monotonic() + seconds
+    end = time.monotonic() + PATIENCE
     while not happens():
         assert time.monotonic() < end, "it never happens"
         time.sleep(0.05)
@@ -121,7 +123,7 @@ def polling(settings: KafkaSettings, ledger: Ledger) -> Iterator[KafkaSource]:
         yield source
     finally:
         over.set()
-        thread.join(20)
+        thread.join(PATIENCE)
 
 
 def killed(program: str, *arguments: str) -> str:

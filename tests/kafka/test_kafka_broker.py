@@ -11,6 +11,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from tests.kafka import jars
 from tests.kafka.broker import Broker
 from tests.kafka.conftest import make_topic
+from tests.kafka.streams import PATIENCE
 
 
 def values(bootstrap: str, topic: str, count: int) -> list[bytes]:
@@ -28,10 +29,10 @@ def values(bootstrap: str, topic: str, count: int) -> list[bytes]:
 def test_what_was_acknowledged_survives_a_kill(own_broker: Broker) -> None:
     topic = make_topic(own_broker.bootstrap)
     with KafkaProducer(bootstrap_servers=own_broker.bootstrap) as producer:
-        producer.send(topic, b"before").get(10)
+        producer.send(topic, b"before").get(PATIENCE)
     own_broker.restart()
     with KafkaProducer(bootstrap_servers=own_broker.bootstrap) as producer:
-        producer.send(topic, b"after").get(10)
+        producer.send(topic, b"after").get(PATIENCE)
     assert values(own_broker.bootstrap, topic, 2) == [b"before", b"after"]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from functools import cache
 from pathlib import Path
 from threading import Thread
@@ -13,7 +12,7 @@ from policyengine.adapters.kafka_settings import KafkaSettings
 from policyengine.service.policy_sets import PolicySet
 from tests.kafka.broker import Broker, Cluster
 from tests.kafka.running import running
-from tests.kafka.streams import committed
+from tests.kafka.streams import PATIENCE, committed
 from tests.kafka.workers import Group
 from tests.service.runs import HALF
 from tests.support import booked, cancelled, line, policy_set
@@ -54,7 +53,7 @@ def test_a_leader_that_dies_costs_no_event_and_doubles_no_decision(cluster: Clus
                         (value, producer.send(group.kafka.customer_topic, value, f"c{number}".encode()))
                     )
                 for value, future in sent:
-                    future.get(60)
+                    future.get(PATIENCE)
                     acknowledged.append(value)
 
     group = Copied(cluster.bootstrap, f"sqlite:///{tmp_path / 'ledger.db'}", tmp_path)
@@ -63,10 +62,8 @@ def test_a_leader_that_dies_costs_no_event_and_doubles_no_decision(cluster: Clus
         sender.start()
         group.until(lambda: group.position() > EVENTS // 5)
         leader(cluster, group.kafka.customer_topic).kill()
-        began = time.monotonic()
         sender.join()
         group.until_read(EVENTS)
-        assert time.monotonic() - began < 60
         assert len(acknowledged) == EVENTS
         kept = [
             one.value

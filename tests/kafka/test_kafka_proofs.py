@@ -27,7 +27,7 @@ from tests.kafka.broker import Broker
 from tests.kafka.conftest import External, make_topic
 from tests.kafka.malformed import Bad, good_id, line, malformed
 from tests.kafka.running import running
-from tests.kafka.streams import committed
+from tests.kafka.streams import PATIENCE, committed
 from tests.kafka.workers import Group
 from tests.service.machines import member
 from tests.support import booked, cancelled, draft, event, policy_set, refund
@@ -102,7 +102,7 @@ def test_a_thousand_malformed_messages_are_dead_letters_as_they_came_and_no_good
                 tell({**booked(f"b{number}"), "subject": one, "id": f"{one}-{number}"})
                 tell({**cancelled(f"b{number}"), "subject": one, "id": f"{one}-{number}-off"})
         for message, each in sent:
-            told = message.get(20)
+            told = message.get(PATIENCE)
             bad[f"{told.topic}-{told.partition}", told.offset + 1] = each
         assert len(bad) == len(sent) > 1_000
         with running(group, policies()):
@@ -140,7 +140,7 @@ def test_each_shard_takes_the_world_up_once_at_a_place_of_its_own_and_reaches_it
                 [line(declared("k2", "2020-04-10T08:00:00Z")), line(declared("k1"))]
             )  # one comes twice
             with KafkaProducer(bootstrap_servers=group.bootstrap) as producer:  # one of a customer, misplaced
-                producer.send(group.kafka.world_topic, line(booked("elsewhere")), b"c1").get(20)
+                producer.send(group.kafka.world_topic, line(booked("elsewhere")), b"c1").get(PATIENCE)
             group.until(group.world_is_through)
             group.until_read(80)
         for shard in group.shards():
@@ -190,10 +190,10 @@ def test_what_the_engine_failed_at_is_sent_again_as_it_came_and_decided_once(
     with monkeypatch.context() as patch, KafkaProducer(bootstrap_servers=group.bootstrap) as producer:
         patch.setattr(machine, "decide", fails)
         patch.setattr(machine, "admit_world", fails_too)
-        producer.send(topic, orjson.dumps(data), b"c1", headers=binary).get(20)
-        producer.send(topic, line(booked("bad-2")), b"c1", headers=[("trace", b"2")]).get(20)
-        producer.send(topic, line(booked("good")), b"c1").get(20)
-        producer.send(group.kafka.world_topic, line(declared("k1"))).get(20)
+        producer.send(topic, orjson.dumps(data), b"c1", headers=binary).get(PATIENCE)
+        producer.send(topic, line(booked("bad-2")), b"c1", headers=[("trace", b"2")]).get(PATIENCE)
+        producer.send(topic, line(booked("good")), b"c1").get(PATIENCE)
+        producer.send(group.kafka.world_topic, line(declared("k1"))).get(PATIENCE)
         with running(group, policies()) as worker:
             group.until(lambda: len(group.dead_letters()) == 4)  # the world's in each of two shards
             assert worker.metric("policyengine_poisoned_total") == 4

@@ -24,6 +24,7 @@ from policyengine.service.stream import generate
 from tests.kafka.broker import Broker, Ports
 from tests.kafka.conftest import External
 from tests.kafka.proxy import Proxy
+from tests.kafka.streams import PATIENCE
 from tests.kafka.workers import Group, of_customers
 from tests.support import booked, cancelled, catalogue, line
 
@@ -72,7 +73,7 @@ def test_a_worker_on_a_file_that_is_killed_at_any_moment_decides_everything_once
         group.until_read(len(story(1_200)))
         assert group.assert_sound(policies()) > 0.9 * len(story(1_200))
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == 0, group.logs()
+        assert worker.wait(PATIENCE) == 0, group.logs()
 
 
 def test_two_workers_take_over_from_each_other(
@@ -91,7 +92,7 @@ def test_two_workers_take_over_from_each_other(
         before = group.position()
         group.until(lambda: group.position() > before + 100)
         second.send_signal(signal.SIGTERM)
-        assert second.wait(20) == 0, group.logs()
+        assert second.wait(PATIENCE) == 0, group.logs()
         sender.join()
         group.until_read(len(story(1_500)))
         assert third.poll() is None
@@ -135,7 +136,7 @@ def test_whoever_wakes_up_under_a_name_that_another_has_by_now_ends(
         group.start(**named)
         group.until_read(len(early))
         sleeper.send_signal(signal.SIGCONT)
-        assert sleeper.wait(30) == 2, group.logs()
+        assert sleeper.wait(PATIENCE) == 2, group.logs()
         assert "error: PE724" in group.log_of(0).read_text()
         group.write(late)
         group.until_read(len(story(600)))
@@ -148,7 +149,7 @@ def test_who_is_told_twice_to_stop_ends_at_once_and_nothing_is_lost(
     """The database does not answer, so the worker that was told once is still waiting for it."""
     with Proxy() as line, published(Group(broker.bootstrap, postgres, tmp_path)) as group:
         group.workers_ledger = line.before(postgres)
-        worker = group.start(POLICYENGINE_WORKER_FINISH="40")
+        worker = group.start(POLICYENGINE_WORKER_FINISH=str(2 * PATIENCE))
         group.write(story(400))
         group.until(lambda: group.position() > 0)
         line.freeze()
@@ -156,7 +157,7 @@ def test_who_is_told_twice_to_stop_ends_at_once_and_nothing_is_lost(
         time.sleep(1)
         assert worker.poll() is None
         worker.send_signal(signal.SIGINT)
-        assert worker.wait(5) == 128 + signal.SIGINT
+        assert worker.wait(PATIENCE) == 128 + signal.SIGINT
         line.thaw()
         group.start()
         group.until_read(len(story(400)))
@@ -176,7 +177,7 @@ def test_an_older_ledger_is_refused_until_the_newest_is_back(
             group.write(part)
             group.until_read(before + len(part))
             worker.send_signal(signal.SIGTERM)
-            assert worker.wait(20) == 0, group.logs()
+            assert worker.wait(PATIENCE) == 0, group.logs()
             left.append(Path(at).read_bytes())
         Path(at).write_bytes(left[0])
         port = str(Ports.free().plain)
@@ -185,7 +186,7 @@ def test_an_older_ledger_is_refused_until_the_newest_is_back(
         assert f"its shard {shard} has" in ready(port)
         assert group.position() == len(parts[0])
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == 0, group.logs()
+        assert worker.wait(PATIENCE) == 0, group.logs()
         Path(at).write_bytes(left[1])
         group.start()
         group.write(parts[2])

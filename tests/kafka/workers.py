@@ -33,10 +33,8 @@ from policyengine.service.relay import as_published
 from policyengine.service.replay import replay
 from policyengine.service.verification import verify_ledger
 from tests.kafka.nursery import Child, nursery
-from tests.kafka.streams import committed, settings_for
+from tests.kafka.streams import PATIENCE, committed, settings_for
 from tests.support import catalogue
-
-_WAIT = 120.0
 
 
 @dataclass
@@ -83,6 +81,7 @@ class Group:
             "POLICYENGINE_KAFKA_SESSION_TIMEOUT": "2000",
             "POLICYENGINE_KAFKA_MAX_POLL_RECORDS": "50",
             "POLICYENGINE_WORKER_TICK": "0",  # these stories are old: the clock would end them
+            "POLICYENGINE_WORKER_FINISH": "60",
             "POLICYENGINE_BATCH_SIZE": "20",
             "POLICYENGINE_LOG_LEVEL": "warning",
             **self.settings,
@@ -93,7 +92,7 @@ class Group:
         """A command on the group's ledger and topics, to its end."""
         return subprocess.run(
             [sys.executable, "-m", "policyengine.cli.main", *arguments, "--ledger", self.ledger],
-            env=self.environment(**more), capture_output=True, text=True, check=True, timeout=120,
+            env=self.environment(**more), capture_output=True, text=True, check=True, timeout=PATIENCE,
         )  # fmt: skip
 
     def start(self, *at: str, **more: str) -> Child:
@@ -107,7 +106,7 @@ class Group:
         """Publish policies for the workers."""
         log = self.folder / "publish.log"
         arguments = ["publish", "--for-workers", "--rules", str(rules), "--ledger", self.ledger]
-        code = nursery().start(arguments, self.environment(), log).wait(_WAIT)
+        code = nursery().start(arguments, self.environment(), log).wait(PATIENCE)
         assert code == 0, log.read_text()
 
     def log_of(self, number: int) -> Path:
@@ -136,9 +135,9 @@ class Group:
                 producer.send(topic, value, subject.encode() if type(subject) is str else None)
                 count += 1
                 if pause and count % 20 == 0:
-                    producer.flush(_WAIT)
+                    producer.flush(PATIENCE)
                     time.sleep(pause)
-            producer.flush(_WAIT)
+            producer.flush(PATIENCE)
         return count
 
     def position(self) -> int:
@@ -153,9 +152,9 @@ class Group:
         """The shards of the customers' partitions."""
         return [f"{self.kafka.customer_topic}-{number}" for number in range(self.partitions)]
 
-    def until(self, done: Callable[[], bool], seconds: float = _WAIT) -> None:
+    def until(self, done: Callable[[], bool]) -> None:
         """Wait for something; fails with the workers' logs."""
-        until = time.monotonic() + seconds
+        until = time.monotonic() + PATIENCE
         while not done():
             assert time.monotonic() < until, self.logs()
             time.sleep(0.05)

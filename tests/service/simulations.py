@@ -21,7 +21,7 @@ def together(count: int, work: Callable[[Part], Any]) -> list[Any]:
     """The same work for every part at once."""
     given: list[Any] = [None] * count
     results: list[Any] = [None] * count
-    barrier = Barrier(count, timeout=60)
+    barrier = Barrier(count, timeout=240)
 
     def gather(number: int, item: Any) -> Sequence[Any]:
         given[number] = item
