@@ -37,7 +37,7 @@ from policyengine.adapters.tables import (
     ranking,
     timer,
 )
-from policyengine.domain.timers import Timer
+from policyengine.domain.timers import Timer, TimerOrder
 from policyengine.errors import LedgerError
 from policyengine.ledger.canonical import canonical
 from policyengine.ledger.entries import Entry
@@ -129,6 +129,19 @@ class Remembered:
     def timer_count(self, shard: str) -> int:
         """How many timers are pending."""
         return int(self._all(select(func.count()).select_from(timer).where(timer.c.shard == shard))[0][0])
+
+    def timers_counted(
+        self, shard: str, after: TimerOrder | None, limit: int
+    ) -> tuple[int, TimerOrder | None]:
+        """How many pending timers follow one, and where to go on; at the most ``limit`` rows are read."""
+        columns = (timer.c.due, timer.c.customer, timer.c.id)
+        query = select(*columns).where(timer.c.shard == shard)
+        if after is not None:
+            query = query.where(timer.c.due >= after[0], tuple_(*columns) > tuple_(*after))
+        last = self._all(query.order_by(*columns).offset(limit - 1).limit(1))
+        if last:
+            return limit, (last[0][0], last[0][1], last[0][2])
+        return int(self._all(select(func.count()).select_from(query.subquery()))[0][0]), None
 
     def timer_rows(self, shard: str) -> Iterator[tuple[str, str, int, str, bytes]]:
         """Customer, id, due, event and data of every pending timer, by customer and id."""

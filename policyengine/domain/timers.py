@@ -13,6 +13,7 @@ from policyengine.domain.values import Json, instant_to_json
 
 INTERNAL_SOURCE = "urn:policyengine"  # events of this source come from the engine, never from outside
 LOST = "timer.lost"  # the event in place of one that the catalogue in force refuses
+TimerOrder = tuple[int, str, str]  # due, customer, id: by these they fire
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -1,6 +1,7 @@
 """The timers of a shard that is being written: those due soonest in memory, the others in the store.
 
 Which is the next is known without asking the store; a page of timers is read when those at hand are used up.
+How many there are is counted bit by bit.
 """
 
 from __future__ import annotations
@@ -8,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from heapq import heappop, heappush, nsmallest
 
-from policyengine.domain.timers import Timer
+from policyengine.domain.timers import Timer, TimerOrder
 
 PAGE = 1_000  # timers read at a time
 MOST = 8 * PAGE  # timers at hand after a commit
-_Key = tuple[int, str, str]
+STRETCH = 100_000  # timers counted at a time
+_Key = TimerOrder
 
 
 class PendingTimers:
@@ -107,3 +109,32 @@ class PendingTimers:
                 heappush(self._near, timer[:3])
         while self._far and (self._complete or self._far[0] <= page[-1][:3]):
             heappush(self._near, heappop(self._far))
+
+
+class TimerCount:
+    """How many timers are pending: counted a stretch at a time, so that nobody waits for a million rows.
+
+    ``count(after, limit)``: how many follow one, up to a limit, and where to go on; None: nowhere.
+    """
+
+    def __init__(self, count: Callable[[_Key | None, int], tuple[int, _Key | None]]) -> None:
+        self._count = count
+        self._after: _Key | None = None
+        self._so_far, self._whole = 0, -1
+
+    @property
+    def under_way(self) -> bool:
+        """Whether some have yet to be counted."""
+        return self._after is not None
+
+    @property
+    def number(self) -> int:
+        """As last counted in full; before that, how many were found so far."""
+        return self._so_far if self._whole < 0 else self._whole
+
+    def go_on(self) -> None:
+        """Count the next stretch, or begin anew where all were counted."""
+        found, self._after = self._count(self._after, STRETCH)
+        self._so_far += found
+        if self._after is None:
+            self._whole, self._so_far = self._so_far, 0

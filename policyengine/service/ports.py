@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Protocol
 
-from policyengine.domain.timers import Timer
+from policyengine.domain.timers import Timer, TimerOrder
 from policyengine.ledger.entries import Entry
 from policyengine.ledger.records import Batch, Checkpoint, Head, Outbox, Place, Root, Seen
 
@@ -75,6 +75,11 @@ class LedgerStore(Protocol):
 
     def timer_count(self, shard: str) -> int:
         """How many timers are pending."""
+
+    def timers_counted(
+        self, shard: str, after: TimerOrder | None, limit: int
+    ) -> tuple[int, TimerOrder | None]:
+        """How many of the pending timers that follow one, up to ``limit``; where to go on, None: nowhere."""
 
     def found(self, shard: str, keys: Iterable[str]) -> dict[str, int | None]:
         """The customers that are found by any of the keys, with their rank."""

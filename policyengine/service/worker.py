@@ -14,6 +14,7 @@ from policyengine.errors import LedgerError, StreamError
 from policyengine.service.health import Health
 from policyengine.service.metrics import Meters
 from policyengine.service.newest import Newest
+from policyengine.service.pending import TimerCount
 from policyengine.service.pipeline import Pipeline
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import LedgerStore
@@ -21,7 +22,7 @@ from policyengine.service.shards import FENCED, Pace, Shard
 from policyengine.service.stream_ports import Assignments, Clock, Stream
 
 _LEAVE_SECONDS = 3.0
-_TIMERS_EVERY = 15.0  # seconds: the database counts them one by one
+_TIMERS_EVERY = 15.0  # seconds until they are counted again: the database does so one by one
 _STEADY = 2.0  # seconds without a failure, after which a shard that has nothing to write goes on again
 _REPLACED = "PE724"  # another process has this worker's name in the group, and its shards
 _NOT_THERE = "PE723"  # the topic no longer holds what is to be read next
@@ -61,7 +62,7 @@ class Worker:
         self._failures = 0
         self._look_at = self._tell_at = 0.0
         self._still: dict[str, str] = {}  # what cannot go on, and why: metrics.STILL
-        self._timers: dict[str, tuple[float, int]] = {}  # when they were counted, and how many
+        self._timers: dict[str, tuple[float, TimerCount]] = {}  # when they were counted, and how many
         self._busy = self._anew = False
 
     def run(self, finish: float = 10.0) -> None:
@@ -304,12 +305,16 @@ class Worker:
         )
 
     def _timer_count(self, name: str) -> int:
+        """About how many timers are pending, counted a stretch at a time: a start waits for none of it."""
         now = self._clock.seconds()
-        counted, number = self._timers.get(name, (-_TIMERS_EVERY, 0))
-        if now >= counted + _TIMERS_EVERY:
-            counted, number = now, self._store.timer_count(name)
-            self._timers[name] = counted, number
-        return number
+        if name not in self._timers:
+            count = TimerCount(lambda after, limit: self._store.timers_counted(name, after, limit))
+            self._timers[name] = -_TIMERS_EVERY, count
+        counted, count = self._timers[name]
+        if count.under_way or now >= counted + _TIMERS_EVERY:
+            count.go_on()
+            self._timers[name] = now, count
+        return count.number
 
     def _finish(self, seconds: float) -> None:
         """Publish what is decided as far as time allows, then leave the group: others take over."""

@@ -171,6 +171,16 @@ class TestMemory:
         assert store.timers("guests", None, 10) == []
         assert (store.timer_count("members"), store.timer_count("guests")) == (6, 0)
 
+    def test_timers_are_counted_a_stretch_at_a_time(self, store: SqlLedgerStore) -> None:
+        writer = written(store)
+        six = [timer(7, name) for name in ("a", "b", "c", "d", "e")] + [timer(9, "a", "u")]
+        remembered(store, writer, timers={(one.customer, one.id): one for one in six})
+        assert store.timers_counted("members", None, 4) == (4, (7, "d", "t"))
+        assert store.timers_counted("members", (7, "d", "t"), 4) == (2, None)
+        assert store.timers_counted("members", None, 6) == (6, (9, "a", "u"))
+        assert store.timers_counted("members", (9, "a", "u"), 6) == (0, None)
+        assert store.timers_counted("guests", None, 4) == (0, None)
+
     def test_a_timer_is_replaced_and_dropped(self, store: SqlLedgerStore) -> None:
         writer = written(store)
         remembered(store, writer, timers={("a", "t"): timer(1, "a"), ("b", "t"): timer(2, "b")})
