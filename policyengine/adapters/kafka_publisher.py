@@ -5,6 +5,7 @@ Which entries of the ledger become which messages is the caller's business.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, Self, TypeVar
@@ -14,10 +15,12 @@ import structlog
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.errors import (
     InvalidProducerEpochError,
+    KafkaConnectionError,
     KafkaError,
     MessageSizeTooLargeError,
     ProducerFencedError,
 )
+from kafka.net.compat import KafkaNetClient
 from kafka.structs import ConsumerGroupMetadata, OffsetAndMetadata
 
 from policyengine.adapters.kafka_binding import Outgoing
@@ -29,6 +32,7 @@ from policyengine.errors import FencedError, StreamError
 from policyengine.ledger.canonical import canonical
 
 _ATTEMPTS = 3
+_PAUSE = 0.05  # seconds, until a coordinator that is away is looked for again
 _FENCED = (ProducerFencedError, InvalidProducerEpochError)
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -77,7 +81,7 @@ class ShardPublisher:
             with stream_errors(f"opening {self._partition.shard}"):
                 ends = (self._settings, self.transactional_id, self._topics.values())
                 bounded(self._patience, "looking for transactions without an end", settle, *ends)
-                writer = self._settings.writer(self.transactional_id)
+                writer = {**self._settings.writer(self.transactional_id), "kafka_client": Connections}
                 self._producer = bounded(self._patience, "connecting", lambda: KafkaProducer(**writer))
                 self._wait(self._producer.init_transactions)
                 return self._committed()
@@ -196,6 +200,23 @@ class ShardPublisher:
             # a plain close waits for what was not sent, and leaves the threads running where it cannot be
             producer._sender.force_close()  # noqa: SLF001
             bounded(5.0, "closing", lambda: producer.close(timeout=2))
+
+
+class Connections(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
+    """Connections of a producer that outlives the broker that coordinates its transactions.
+
+    The producer looks for another coordinator, and then asks again, where it is told that one is not
+    ready; where it meets an error instead, it forgets what it wanted to ask, and waits until its messages
+    are too old (kafka-python 3.0.12).
+    """
+
+    def await_ready(self, node_id: Any, timeout_ms: float = 30_000) -> bool:
+        """Whether the broker can be asked now."""
+        try:
+            return bool(super().await_ready(node_id, timeout_ms))
+        except KafkaConnectionError:
+            time.sleep(_PAUSE)
+            return False
 
 
 class KafkaRetryError(Exception):

@@ -10,7 +10,7 @@ from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.structs import OffsetAndMetadata
 
 from policyengine.adapters.kafka_binding import Outgoing
-from policyengine.adapters.kafka_publisher import ShardPublisher
+from policyengine.adapters.kafka_publisher import Connections, ShardPublisher
 from policyengine.adapters.kafka_source import Partition
 from policyengine.errors import FencedError, StreamError
 from tests.kafka.broker import Broker
@@ -192,6 +192,12 @@ class TestFailures:
         with pytest.raises(StreamError) as caught:
             publisher.open()
         assert caught.value.code == "PE721"
+
+    def test_a_coordinator_that_died_is_not_ready_and_no_error(self) -> None:
+        """For an error, the producer forgets what it was about to ask, and its messages grow too old."""
+        client = Connections(bootstrap_servers=["127.0.0.1:9"])
+        assert client.await_ready("bootstrap-0", 1_000) is False
+        client.close()
 
     def test_a_broker_that_answers_nothing_any_more_holds_nobody_up(self, own_broker: Broker) -> None:
         shard = Shard(own_broker.bootstrap, request_timeout=1_500)
