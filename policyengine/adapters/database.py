@@ -130,6 +130,14 @@ class Database:
                     yield self._connection
 
     @contextmanager
+    def paging(self) -> Iterator[Connection]:
+        """The same for the next rows in the order of an index, however many follow them."""
+        with self.reading() as connection:
+            if self.engine.dialect.name == "postgresql":
+                postgres.along_the_index(connection)
+            yield connection
+
+    @contextmanager
     def streaming(self) -> Iterator[Connection]:
         """A transaction for a long read: a writer's goes over a connection of its own, so it can go on."""
         with self.errors():

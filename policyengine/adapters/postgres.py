@@ -108,6 +108,15 @@ def patient(engine: Engine, seconds: float) -> None:
     )
 
 
+def along_the_index(connection: Connection) -> None:
+    """In this transaction, rows are read in the order of an index that has it, a page costs a page.
+
+    Of a table that was not analysed since it grew (a ledger that was just restored) the planner believes
+    that it is small: it would gather and sort all that follows, for each page again.
+    """
+    connection.exec_driver_sql("SET LOCAL enable_bitmapscan = off")
+
+
 def end_silent(connection: Connection) -> bool:
     """End writers of this database that are in the middle of a transaction, and whose client says nothing.
 

@@ -116,7 +116,7 @@ class Remembered:
         query = select(*columns, timer.c.event, timer.c.data).where(timer.c.shard == shard)
         if after is not None:
             query = query.where(timer.c.due >= after.due, tuple_(*columns) > tuple_(*after[:3]))
-        return [_timer(row) for row in self._all(query.order_by(*columns).limit(limit))]
+        return [_timer(row) for row in self._next(query.order_by(*columns).limit(limit))]
 
     def timers_of(self, shard: str, customer: str) -> list[Timer]:
         """The pending timers of a customer, in no order."""
@@ -138,7 +138,7 @@ class Remembered:
         query = select(*columns).where(timer.c.shard == shard)
         if after is not None:
             query = query.where(timer.c.due >= after[0], tuple_(*columns) > tuple_(*after))
-        last = self._all(query.order_by(*columns).offset(limit - 1).limit(1))
+        last = self._next(query.order_by(*columns).offset(limit - 1).limit(1))
         if last:
             return limit, (last[0][0], last[0][1], last[0][2])
         return int(self._all(select(func.count()).select_from(query.subquery()))[0][0]), None
@@ -247,6 +247,11 @@ class Remembered:
 
     def _all(self, query: Select[*tuple[Any, ...]]) -> list[Row[*tuple[Any, ...]]]:
         with self._database.reading() as connection:
+            return list(connection.execute(query))
+
+    def _next(self, query: Select[*tuple[Any, ...]]) -> list[Row[*tuple[Any, ...]]]:
+        """The first rows in the order of an index."""
+        with self._database.paging() as connection:
             return list(connection.execute(query))
 
     def _looked_up(

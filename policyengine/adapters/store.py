@@ -243,7 +243,7 @@ class SqlLedgerStore(Remembered):
             .order_by(entry.c.seq)
             .limit(limit)
         )
-        return [Entry(*row) for row in self._all(query)]
+        return [Entry(*row) for row in self._next(query)]
 
     # --- what an auditor reads -------------------------------------------------------------------
 

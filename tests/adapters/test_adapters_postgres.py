@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import psycopg
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import Connection, create_engine, event, make_url, text
 
 from policyengine.adapters import postgres as adapter
 from policyengine.adapters.store import SqlLedgerStore
@@ -189,6 +189,36 @@ class TestDeath:
             assert caught.value.code == "PE700"
             assert [entry.seq for entry in store.entries("members")] == [0, 1, 2]
             assert store.commit("members", batch, writer.head).size == 5
+
+
+class TestPages:
+    MANY = """
+        INSERT INTO timer (shard, customer, id, due, event, data)
+        SELECT 'members', 'c' || n, 't', 7, 'offer.expired', '{}' FROM generate_series(1, 20000) AS many(n)
+    """
+
+    def test_a_page_of_timers_is_read_along_the_index_of_a_table_that_was_never_analysed(
+        self, postgres: str
+    ) -> None:
+        """Sorting what follows, for each page, a million timers at one midnight would never be through."""
+        plans: list[str] = []
+
+        def explain(connection: Connection, _: object, sql: str, given: object, *__: object) -> None:
+            if sql.startswith("SELECT") and "timer" in sql:
+                told = connection.connection.cursor().execute(f"EXPLAIN {sql}", given)  # type: ignore[arg-type]
+                plans.append("\n".join(line for (line,) in told))
+
+        with closing(SqlLedgerStore(postgres)) as store:
+            small(store)
+            with store._database.writing() as connection:
+                connection.exec_driver_sql("ALTER TABLE timer SET (autovacuum_enabled = false)")
+                connection.exec_driver_sql(self.MANY)
+            event.listen(store._database.engine, "before_cursor_execute", explain)
+            first = store.timers("members", None, 10)
+            assert store.timers("members", first[-1], 10)[0] > first[-1]
+            assert store.timers_counted("members", None, 10_000)[0] == 10_000
+        assert len(plans) == 3
+        assert [plan for plan in plans if "timer_due" not in plan or "Sort" in plan] == []
 
 
 class TestErrors:
