@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 
-FINDINGS, USAGE, UNVERIFIED, INTERRUPTED = 1, 2, 3, 130  # exit codes
+FINDINGS, USAGE, UNVERIFIED = 1, 2, 3  # exit codes
 
 
 class Format(StrEnum):

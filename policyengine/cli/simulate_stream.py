@@ -30,7 +30,7 @@ def simulate_stream(
     file: Annotated[str, typer.Option("--out", help="File to write; - is standard output.")] = "-",
     form: FormatOption = Format.HUMAN,
 ) -> None:
-    """Make up a year of a crisis as a stream of events: the world's, and those of any number of customers."""
+    """Make up a year of a crisis as a stream of events, of the world and of any number of customers."""
     lines = generate(seed, customers, events)
     if file == "-":
         _to_stdout(lines)

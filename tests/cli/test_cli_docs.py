@@ -12,7 +12,7 @@ import typer
 
 from policyengine.adapters.kafka_settings import PREFIX, KafkaSettings
 from policyengine.bootstrap import Settings, WorkerSettings, variable_of
-from policyengine.cli.main import app
+from policyengine.cli.commands import app
 from policyengine.domain.validation import CODES
 from tests.cli.commands import Place, call
 from tests.service.runs import lines
@@ -30,7 +30,8 @@ def commands() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
 
     def walk(group: object, prefix: str) -> None:
-        for name, command in group.commands.items():  # type: ignore[attr-defined]
+        for name in group.commands:  # type: ignore[attr-defined]
+            command = group.get_command(None, name)  # type: ignore[attr-defined]
             if hasattr(command, "commands"):
                 walk(command, f"{prefix}{name} ")
             else:

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from ruamel.yaml import YAML
 from sqlalchemy import make_url
 
 from policyengine.adapters.kafka_settings import PREFIX, KafkaSettings
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import Settings, WorkerSettings, variable_of
-from policyengine.cli.main import app
+from policyengine.cli.commands import load
 from policyengine.errors import LedgerError
 from policyengine.service.pipeline import Pipeline
 from tests.cli.commands import call
@@ -50,8 +49,7 @@ def settings() -> dict[str, Any]:
 
 def parses(words: list[str]) -> bool:
     """Whether it is a command line of ours, with options that there are and values that these take."""
-    group = typer.main.get_command(app)
-    command = group.commands[words[0]]  # type: ignore[attr-defined]
+    command = load(words[0])
     command.make_context(words[0], words[1:]).close()
     return True
 
