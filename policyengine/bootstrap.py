@@ -43,6 +43,8 @@ from policyengine.service.ports import DEAD_LETTERS, DECISIONS, LedgerStore
 from policyengine.service.shards import Pace
 from policyengine.service.worker import Worker
 
+_COLLECT_AFTER = 10_000  # objects that are there more than at the last look
+
 
 class Settings(BaseSettings):
     """Settings from `POLICYENGINE_*` variables; a command's options go before them.
@@ -217,10 +219,12 @@ def engine_version() -> str:
 def keep_what_is_loaded() -> None:
     """Let the collector pass over what is there by now: policies and libraries stay until the end.
 
-    It would look through all of it again and again while events make and drop their objects.
+    It would look through all of it again and again while events make and drop their objects. These hardly
+    ever hold each other in a circle, so it is enough to look for such after ``_COLLECT_AFTER`` new ones.
     """
     gc.collect()
     gc.freeze()
+    gc.set_threshold(_COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
 def pipeline_of(
