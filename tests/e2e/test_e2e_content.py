@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ruamel.yaml import YAML
 
 from policyengine.adapters.schemas import load_catalogue, shipped_schemas
 from policyengine.authoring.case_plan import plans
@@ -19,6 +18,7 @@ from policyengine.authoring.cases import run_plans
 from policyengine.authoring.coverage import Coverage
 from policyengine.authoring.coverage_report import CoverageReport, coverage_report, read_thresholds
 from policyengine.authoring.load import CASES_SUFFIX, LoadedPolicy, load_policies
+from policyengine.authoring.yaml_source import read_yaml
 from policyengine.domain.decision import Decision
 from policyengine.domain.remedies import REMEDY_KINDS
 from policyengine.service.case_engine import CaseEngine
@@ -142,8 +142,10 @@ def test_every_kind_of_remedy_is_shown(watched: tuple[_Watching, Report, Coverag
 
 @pytest.mark.parametrize("path", sorted(RULES.rglob(f"*{CASES_SUFFIX}")), ids=_id)
 def test_some_case_holds_a_policys_words_in_both_languages(path: Path) -> None:
-    cases = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))["cases"]
-    wanted = [each for case in cases for each in _expectations(case["expect"])]
+    document, _ = read_yaml(path.read_bytes(), path.name)
+    assert document is not None
+    cases = document.data["cases"]
+    wanted = [each for case in cases for each in _expectations(case.get("expect"))]
     assert {"en", "he"} <= {language for each in wanted for language in each.get("messages", {})}
 
 

@@ -7,8 +7,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from contextlib import closing
 from pathlib import Path
@@ -21,6 +19,8 @@ from policyengine.bootstrap import shipped_rules
 from policyengine.service.replay import replay
 from policyengine.service.stream import generate
 from policyengine.service.verification import verify_ledger
+from tests.kafka.nursery import Child, nursery
+from tests.kafka.streams import PATIENCE
 from tests.service import worlds
 
 EARLY = 2
@@ -39,7 +39,7 @@ class Story(NamedTuple):
 
 def command(folder: Path, story: Story) -> list[str]:
     return [
-        sys.executable, "-m", "policyengine.cli.main", "run",
+        "run",
         "--rules", str(story.rules),
         "--ledger", f"sqlite:///{folder / 'ledger.db'}",
         "--events", str(story.events),
@@ -79,25 +79,31 @@ def size(folder: Path) -> int:
         return 0
 
 
+def start(folder: Path, story: Story) -> Child:
+    return nursery().start(command(folder, story), ENVIRONMENT, folder / "log")
+
+
+def run_to_its_end(folder: Path, story: Story) -> None:
+    assert start(folder, story).wait(PATIENCE) == 0, (folder / "log").read_text()
+
+
 def run_and_kill(folder: Path, story: Story, moments: random.Random, *, early: bool) -> bool:
     """Start a run and kill it: early at any moment of its start, else when it has committed a few batches.
 
     Returns whether it was killed after it had done some work: it may be through before.
     """
     before = size(folder)
-    with subprocess.Popen(
-        command(folder, story), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=ENVIRONMENT
-    ) as process:
-        if early:
-            time.sleep(moments.uniform(0, 2))
-        else:
-            while process.poll() is None and size(folder) <= before:
-                time.sleep(0.002)
-            time.sleep(moments.uniform(0, 0.04))
-        process.send_signal(signal.SIGKILL)
-        _, errors = process.communicate(timeout=240)
-    assert process.returncode in (-signal.SIGKILL, 0), errors.decode()
-    return process.returncode != 0 and size(folder) > before
+    process = start(folder, story)
+    if early:
+        time.sleep(moments.uniform(0, 1))
+    else:
+        while process.poll() is None and size(folder) <= before:
+            time.sleep(0.01)
+        time.sleep(moments.uniform(0, 0.04))
+    process.kill()
+    code = process.wait(PATIENCE)
+    assert code in (-signal.SIGKILL, 0), (folder / "log").read_text()
+    return code != 0 and size(folder) > before
 
 
 def test_a_run_that_is_killed_at_random_moments_ends_as_an_undisturbed_one(
@@ -106,7 +112,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_as_an_undisturbed_one(
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     calm.mkdir()
     killed.mkdir()
-    subprocess.run(command(calm, story), check=True, capture_output=True, env=ENVIRONMENT, timeout=600)
+    run_to_its_end(calm, story)
 
     moments = random.Random(20200315)
     for _ in range(EARLY):
@@ -114,7 +120,7 @@ def test_a_run_that_is_killed_at_random_moments_ends_as_an_undisturbed_one(
     during_work = [run_and_kill(killed, story, moments, early=False) for _ in range(story.kills)]
     assert sum(during_work) >= story.kills / 2, "the stream was over: make it longer"
 
-    subprocess.run(command(killed, story), check=True, capture_output=True, env=ENVIRONMENT, timeout=600)
+    run_to_its_end(killed, story)
     expected = bodies(calm)
     assert story.internal <= {
         json.loads(body)["event"]["type"] for _, kind, body in expected if kind == "internal"
