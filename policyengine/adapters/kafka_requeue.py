@@ -40,6 +40,15 @@ class Again(NamedTuple):
         return {"shard": self.shard, "seq": self.seq, "topic": self.topic, **shown}
 
 
+def is_of_topic(entry: Entry) -> bool:
+    """Whether an entry's input was a topic, not a file."""
+    try:
+        partition_of(Header.from_bytes(entry.header).input)
+    except ValueError:
+        return False
+    return True
+
+
 def message_again(entry: Entry) -> Again:
     """The message that an entry rejects; UsageError for an entry of another kind, or of a file.
 
@@ -58,7 +67,8 @@ def message_again(entry: Entry) -> Again:
         partition = partition_of(input_name)
     except ValueError:
         raise UsageError(
-            f"entry {entry.seq} of shard {entry.shard} came from `{input_name}`, not from a topic"
+            f"entry {entry.seq} of shard {entry.shard} came from `{input_name}`, not from a topic: "
+            "append its line, which stands in the dead letters, to the file once more, and `run` it"
         ) from None
     document = entry.document()
     raw = b64decode(document["raw"])

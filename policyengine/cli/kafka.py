@@ -32,6 +32,7 @@ from policyengine.bootstrap import (
 from policyengine.cli.options import FormatOption, LedgerOption, settings_with
 from policyengine.cli.output import Format, print_json, say
 from policyengine.errors import LedgerError, PublishingError, UsageError
+from policyengine.ledger.entries import Header
 from policyengine.service.health import Health
 from policyengine.service.metrics import Meters, NoMeters
 from policyengine.service.newest import POLICIES
@@ -147,9 +148,10 @@ def requeue(
     """Send what was set aside again, as it came, to the topic that it came from.
 
     An event at which the engine itself failed (EV095) stands in the dead letters; once the engine is mended,
-    it comes back by this. With --shard and --seq any rejected message.
+    it comes back by this. With --shard and --seq any rejected message. What came from a file is not sent:
+    append its line to the file again, and `run` it.
     """
-    from policyengine.adapters.kafka_requeue import message_again, send_again
+    from policyengine.adapters.kafka_requeue import is_of_topic, message_again, send_again
 
     if (seq is None) == (not every) or (seq is not None and shard is None):
         raise UsageError("say what to send: --all, or --shard S --seq N")
@@ -158,12 +160,17 @@ def requeue(
     with open_ledger(settings.ledger, read_only=True) as store:
         found = [(shard or "", seq)] if seq is not None else list(set_aside(store, shard))
         entries = [entry for one, at in found if (entry := store.entry(one, at)) is not None]
+        of_files = [] if seq is not None else [one for one in entries if not is_of_topic(one)]
+        entries = [one for one in entries if one not in of_files]
         # one of the world's was set aside in every shard, and is sent once
         again = list({(one.partition, one.message): one for one in map(message_again, entries)}.values())
     if seq is not None and not again:
         raise UsageError(f"shard {shard} has no entry {seq}")
     if kafka is not None:
         send_again(kafka, again)
+    for left in of_files:
+        whence = Header.from_bytes(left.header).input
+        typer.echo(f"{left.shard} {left.seq} came from the file {whence}: append its line again", err=True)
     if form is Format.JSON:
         print_json({"sent": 0 if show else len(again), "messages": [one.to_json() for one in again]})
         return

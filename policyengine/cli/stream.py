@@ -6,11 +6,11 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar
 
 import typer
 
@@ -38,6 +38,7 @@ from policyengine.cli.options import (
     settings_with,
 )
 from policyengine.cli.output import FINDINGS, Format, out, print_json, progress, say, table
+from policyengine.domain.events import Record
 from policyengine.engine.explain import explain
 from policyengine.errors import UsageError
 from policyengine.ledger.canonical import canonical
@@ -46,11 +47,13 @@ from policyengine.service.board import Board
 from policyengine.service.dry_run import dry_run
 from policyengine.service.following import Following
 from policyengine.service.pipeline import Pipeline, Tally
+from policyengine.service.poison import persist
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import DEAD_LETTERS, DECISIONS
 from policyengine.service.relay import as_published, relay
 
 STDIN = "-"
+T = TypeVar("T")
 EventsOption = Annotated[
     str, typer.Option("--events", help="File of CloudEvents, one JSON object a line; - is standard input.")
 ]
@@ -182,8 +185,9 @@ class _Clock:
         now = time.monotonic()
         if self._seconds is None or (not end and self._last is not None and now < self._last + self._seconds):
             return Tally()
+        tally = self._writer.tick(wall_clock())
         self._last = now
-        return self._writer.tick(wall_clock())
+        return tally
 
 
 class _Between(NamedTuple):
@@ -199,6 +203,13 @@ class _Between(NamedTuple):
         tally = self.following.between(wall_clock() if self.clock.live else None)
         tally.add(self.clock.tick(end=end))
         return tally
+
+
+class _Patiently(Protocol):
+    """Does what may have to be tried again."""
+
+    def __call__(self, do: Callable[[], T], /) -> T:
+        """What it gives."""
 
 
 def _decide_all(
@@ -224,28 +235,36 @@ def _decide_all(
             for channel, sink in sinks.items():
                 relay(store, settings.shard, channel, sink)
 
+        def decide(records: Sequence[Record]) -> Tally:
+            left = [one for one in records if one.offset > writer.offset]  # a part may be committed
+            return between.following.process(left, source.fingerprint)
+
+        def patiently(do: Callable[[], T], /) -> T:
+            """What the engine itself fails at is set aside, as by a worker; the others go on."""
+            return persist(writer, do, settings.shard)[0]
+
         send()
         for records in source.lines.batches(settings.batch_size):
-            tally.add(between.done())
+            tally.add(patiently(between.done))
             start = writer.offset
-            tally.add(between.following.process(records, source.fingerprint))
+            tally.add(patiently(partial(decide, records)))
             send()
             advance(records[-1].offset - start)
-        tally.add(between.done(end=True))
+        tally.add(patiently(partial(between.done, end=True)))
         send()
-        for done in _work_off(writer):
+        for done in _work_off(writer, patiently):
             tally.add(done)
             send()
     return tally
 
 
-def _work_off(writer: Pipeline) -> Iterator[Tally]:
+def _work_off(writer: Pipeline, patiently: _Patiently) -> Iterator[Tally]:
     """Reach whom events of the world still have to reach, and say how far it is."""
     jobs, customers = writer.jobs()
     if not jobs:
         return
     with progress("reached", customers) as advance:
-        for done in writer.work_off():
+        while (done := patiently(lambda: next(writer.work_off(), None))) is not None:
             advance(done.counts["reached"])
             yield done
 

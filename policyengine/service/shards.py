@@ -5,11 +5,8 @@ Which shards a worker has and what comes when is service.worker's.
 
 from __future__ import annotations
 
-import traceback
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import TypeVar
 
 import structlog
@@ -20,18 +17,14 @@ from policyengine.errors import LedgerError, StreamError
 from policyengine.service.announcements import ANNOUNCED
 from policyengine.service.metrics import Meters
 from policyengine.service.pipeline import Pipeline, Tally
-from policyengine.service.poison import Poison
+from policyengine.service.poison import persist
 from policyengine.service.policy_sets import PolicySet
 from policyengine.service.ports import DEAD_LETTERS, DECISIONS, Head, LedgerStore
 from policyengine.service.stream_ports import Clock, Published, Publisher, Stream
 
 FENCED = "PE701"  # another writer has the shard
 OLDER = "PE714"  # more of it was published than the ledger holds
-_NO_FORM = "PE710"  # what was decided has no canonical form
-_ATTEMPTS = 3  # at what the engine itself fails at
 _LETTERS = 100  # dead letters that are published at once, at most: any may be as large as a message
-_LINES = 3  # of its traceback that go into the reason
-_LONGEST = 2_000
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -185,29 +178,9 @@ class Shard:
         self._done(tally, events, began)
 
     def _persist(self, do: Callable[[], T]) -> T:
-        """Do it; an event, timer or customer at which the engine itself fails again and again is set aside.
-
-        What fails for another reason, the ledger's or no single one's, is whoever calls' to wait for.
-        """
-        failures: Counter[Poison] = Counter()
-        aside: dict[Poison, str] = {}
-        while True:
-            self._writer.pass_over(aside)
-            try:
-                done = do()
-            except Exception as error:
-                at = self._writer.at_fault
-                if at is None or at in aside or not _engines_own(error):
-                    raise
-                failures[at] += 1
-                log.exception("the engine failed", shard=self.name, at=at.what, of=at.of, id=at.id)
-                if failures[at] >= _ATTEMPTS:
-                    aside[at] = _reason(error)
-            else:
-                break
-            finally:
-                self._writer.pass_over({})
-        for _ in aside:
+        """Do it, without what the engine itself fails at again and again; what else fails is raised."""
+        done, aside = persist(self._writer, do, self.name)
+        for _ in range(aside):
             self._meters.poisoned()
         return done
 
@@ -342,16 +315,3 @@ class Shard:
         publisher, self._publisher = self._publisher, None
         if publisher is not None:
             publisher.close()
-
-
-def _engines_own(error: BaseException) -> bool:
-    """Whether the engine itself failed, or made what no ledger can hold: not the ledger, nor memory."""
-    return not isinstance(error, (LedgerError, MemoryError)) or getattr(error, "code", "") == _NO_FORM
-
-
-def _reason(error: BaseException) -> str:
-    """The end of a traceback as text that has a canonical form."""
-    lines = [one.strip() for one in traceback.format_exception(error)]
-    last = " | ".join(chain.from_iterable(one.splitlines() for one in lines[-_LINES:]))
-    text = f"the engine failed at it {_ATTEMPTS} times: {last}"[:_LONGEST]
-    return text.encode("utf-8", "backslashreplace").decode()

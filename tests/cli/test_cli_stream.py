@@ -15,6 +15,7 @@ import orjson
 import pytest
 
 from policyengine.adapters import files
+from policyengine.service import machine
 from tests.cli.commands import Place, call, is_one_clear_line
 from tests.service import worlds
 from tests.service.runs import FULL, HALF, STREAM, lines
@@ -85,6 +86,51 @@ class TestRun:
         shown = place.run("--live", "0").out  # years later by the clock: the phase begins
         assert "customers reached by the world" in shown
         assert place.rows("SELECT count(*) FROM entry WHERE kind = 'internal'") == [(3,)]
+        assert call("verify", "--ledger", place.ledger).code == 0
+        assert call("replay", "--ledger", place.ledger).code == 0
+
+    def test_what_the_engine_fails_at_is_set_aside_and_an_events_line_may_come_again(
+        self, place: Place, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """An event, the follow-up of another, and one of the two customers whom a crisis reaches."""
+        follow_up = [{"at": "2020-04-01", "event": "booking.completed"}]
+        place.policy(draft("travel/all-back", refund("booking.paid", follow_up=follow_up)), "back.v1.yaml")
+        place.policy(worlds.LIMITED, "limited.v1.yaml")
+        people = [
+            event("customer.registered", "2020-02-01T00:00:00Z", who, language="he", region="haifa")
+            for who in "ab"
+        ]
+        crisis = event("crisis.declared", "2020-04-03T00:00:00Z", "k", crisis_id="k", region="IL")
+        crisis["data"] |= {"kind": "war", "onset_from": "2020-05-01"}
+        bad = booked("bad", "2020-04-02T08:00:00Z")
+        place.file("events.jsonl", lines(*people, booked(), cancelled(), bad, crisis))
+        decide, reached = machine.decide, machine.decide_reached
+
+        def failing(ruleset: Any, state: Any, world: Any, one: Any) -> Any:
+            return 1 // (one.type != "booking.completed" and one.data.get("booking_id") != "bad") and decide(
+                ruleset, state, world, one
+            )
+
+        with monkeypatch.context() as broken:
+            broken.setattr(machine, "decide", failing)
+            broken.setattr(
+                machine, "decide_reached",
+                lambda rules, state, *more: 1 // (state.customer != "a") and reached(rules, state, *more),
+            )  # fmt: skip
+            found = place.run("--format", "json", "--dead-letters", "x.jsonl", "--batch-size", 3)
+        assert (found.code, found.json["rejected"]) == (0, {"EV095": 3})
+        assert found.json["counts"]["reached"] == 2
+        assert found.json["pending"] == {"timers": 1, "jobs": 0, "customers": 0}
+        letters = published(Path("x.jsonl"))
+        assert [one["source"] for one in letters] == ["test", "urn:policyengine", "urn:policyengine"]
+        assert all("ZeroDivisionError" in one["reason"] for one in letters)
+        sent = call("requeue", "--all", "--print", "--format", "json", "--ledger", place.ledger)
+        assert (sent.code, sent.json["messages"]) == (0, [])
+        assert "came from the file events.jsonl#" in sent.err
+        with place.events.open("ab") as stream:
+            stream.write(lines(bad))
+        again = place.run("--format", "json").json
+        assert (again["counts"]["events"], again["rejected"]) == (1, {})
         assert call("verify", "--ledger", place.ledger).code == 0
         assert call("replay", "--ledger", place.ledger).code == 0
 
