@@ -57,16 +57,17 @@ class ExpectationReader:
 
     note: Note
     events: int
+    keys: tuple[str, ...] = EXPECTATIONS
 
     def read(self, path: Path, raw: Any) -> Iterator[Expectation]:
         """The expectation, where it is one."""
         if raw == "none":
             raw = {"outcome": "none"}
-        if not self._mapping(path, raw, EXPECTATIONS):
+        if not self._mapping(path, raw, self.keys):
             return
         wanted = {key: value for key, value in raw.items() if key not in {"entity", "customer", "after"}}
         if not wanted:
-            self.note(path, "PE072", "a case without expectations", f"keys are {', '.join(EXPECTATIONS)}")
+            self.note(path, "PE072", "a case without expectations", f"keys are {', '.join(self.keys)}")
             return
         self._outcome(path, wanted)
         for key in ("remedies", "shadow"):

@@ -15,6 +15,7 @@ from decimal import Decimal
 from typing import Any
 
 from policyengine.authoring.case_expect import EXPECTATIONS, Expectation, ExpectationReader, is_mapping
+from policyengine.authoring.case_later import Later, LaterReader
 from policyengine.authoring.yaml_source import Document, Path, plain_value, read_yaml
 from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.near import did_you_mean
@@ -24,7 +25,7 @@ from policyengine.engine.vocabulary import world_attributes
 from policyengine.errors import Finding
 
 _FILE_KEYS = ("policy", "with", "world", "cases", "accepted_mutants")
-_CASE_KEYS = ("name", "description", "with", "world", "given", "events", "examples", "expect")
+_CASE_KEYS = ("name", "description", "with", "world", "given", "events", "examples", "expect", "later")
 _ACCEPTED_KEYS = ("change", "reason", "version", "rule")
 _ENVELOPE = ("at", "customer", "source", "id", "data")
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -42,6 +43,7 @@ class Case:
     world: Mapping[str, Value]
     companions: tuple[str, ...]
     expectations: tuple[Expectation, ...]
+    later: Later | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +138,8 @@ class _Reader:
         expectations = tuple(self.expectations(path, raw, len(events)) if events else ())
         world = dict(self.world((*path, "world"), raw.get("world")))
         companions = tuple(self.companions((*path, "with"), raw.get("with")))
-        return Case(name, path, events, world, companions, expectations)
+        later = LaterReader(self.note, self.catalogue).read((*path, "later"), raw.get("later"))
+        return Case(name, path, events, world, companions, expectations, later)
 
     # Placeholders
 
@@ -285,6 +288,8 @@ class _Reader:
     def expectations(self, path: Path, raw: Mapping[str, Any], events: int) -> Iterator[Expectation]:
         here = (*path, "expect")
         wanted = raw.get("expect")
+        if wanted is None and raw.get("later") is not None:
+            return  # what comes later is expected
         if wanted is None or wanted in ({}, []):
             hint = f"write `expect: none`, or keys such as {', '.join(EXPECTATIONS[:4])}"
             self.note(here, "PE072", "a case without expectations", hint)

@@ -5,11 +5,14 @@ Reading a file of cases is authoring.case_file; running a plan is authoring.case
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, tzinfo
 from pathlib import Path
 
 from policyengine.authoring.case_file import Case, CaseFile, read_cases
+from policyengine.authoring.case_later import said
 from policyengine.authoring.load import (
     CASES_SUFFIX,
     LoadedFolder,
@@ -19,6 +22,8 @@ from policyengine.authoring.load import (
     read_policies,
 )
 from policyengine.authoring.yaml_source import Path as DataPath
+from policyengine.authoring.yaml_source import plain_value
+from policyengine.domain.calendar import local_date
 from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.near import did_you_mean
 from policyengine.errors import Finding, UsageError
@@ -45,6 +50,21 @@ class Planned:
     def place(self) -> tuple[int, int]:
         """Line and column of the case."""
         return self.cases.document.position(self.case.path)
+
+    @property
+    def zones(self) -> dict[str, tzinfo]:
+        """The zone of each policy's days."""
+        return {loaded.policy.policy: loaded.policy.zone for loaded in self.policies}
+
+    @property
+    def zone(self) -> tzinfo:
+        """The zone of the days that the case names: that of the policies it is about."""
+        return next(zone for name, zone in self.zones.items() if name in self.own)
+
+    @property
+    def until(self) -> datetime | None:
+        """How long to look at what happens by itself after the last event."""
+        return None if self.case.later is None else self.case.later.until(self.zone)
 
 
 @dataclass(slots=True)
@@ -164,7 +184,9 @@ class _Planner:
                 continue
             policies = self.in_force(case, own)
             if policies is not None and self.names_known_rules(case, policies):
-                self.plan.cases.append(Planned(self.cases, case, tuple(policies), own))
+                planned = Planned(self.cases, case, tuple(policies), own)
+                if self.looks_ahead(planned):
+                    self.plan.cases.append(planned)
 
     def own(self) -> set[str]:
         """The policy that the file is about: named in it, or in the files beside it."""
@@ -201,13 +223,29 @@ class _Planner:
         """A mistyped rule must not make `lost` or `rules` hold by accident."""
         known = {rule.id for loaded in policies for rule in loaded.policy.rules}
         before = len(self.plan.findings)
-        for expectation in case.expectations:
-            wanted = expectation.wanted
+        awaited = () if case.later is None else case.later.awaited
+        named = [((*each.path, "rule"), each.rule) for each in awaited if each.rule is not None]
+        for expectation in (*case.expectations, *(one for each in awaited for one in each.expectations)):
             for key in ("rules", "lost", "unknown", "errors"):
-                for rule in wanted.get(key, ()):
-                    if rule not in known:
-                        hint = did_you_mean(str(rule), known) or f"rules are {', '.join(sorted(known))}"
-                        self.note((*expectation.path, key), "PE077", f"unknown rule `{rule}`", hint)
+                named += [((*expectation.path, key), str(rule)) for rule in expectation.wanted.get(key, ())]
+        for path, rule in named:
+            if rule not in known:
+                hint = did_you_mean(rule, known) or f"rules are {', '.join(sorted(known))}"
+                self.note(path, "PE077", f"unknown rule `{rule}`", hint)
+        return len(self.plan.findings) == before
+
+    def looks_ahead(self, planned: Planned) -> bool:
+        """What comes later comes after the last event."""
+        later, last = planned.case.later, _last_time(planned.case.events)
+        if later is None or last is None:
+            return True
+        before = len(self.plan.findings)
+        for awaited in later.awaited:
+            event = last if isinstance(awaited.on, datetime) else local_date(last, planned.zone)
+            if awaited.on < event:
+                text = f"{said(awaited.on)} is before the last event of the case, which is on {said(event)}"
+                hint = "what happens before it is expected on a step `clock.ticked` in between, with `after`"
+                self.note((*awaited.path, "on"), "PE070", text, hint)
         return len(self.plan.findings) == before
 
     def unknown_policy(self, path: DataPath, name: str, known: set[str]) -> None:
@@ -218,3 +256,11 @@ class _Planner:
         finding = self.cases.document.finding(path, code, message, hint)
         if finding not in self.plan.findings:
             self.plan.findings.append(finding)
+
+
+def _last_time(events: Sequence[bytes]) -> datetime | None:
+    """When the last of the events happens, as far as they say so."""
+    times = [plain_value(str(event.get("time"))) for event in map(json.loads, events)]
+    return max(
+        (time for time in times if isinstance(time, datetime) and time.tzinfo is not None), default=None
+    )

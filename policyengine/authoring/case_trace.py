@@ -5,10 +5,9 @@ Also rules that were no candidates: they are what a policy owner asks about when
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from policyengine.authoring.case_expect import Expectation
 from policyengine.domain.decision import Decision, RuleTrace, Verdict
 from policyengine.engine.explain import explain, rule_lines, unmatched
 from policyengine.engine.facts import Facts
@@ -29,20 +28,20 @@ class Recorder:
     """Remembers the steps of one case."""
 
     def __init__(self) -> None:
-        self.steps: list[Step] = []
+        self.steps: dict[int, Step] = {}
+        self._step = Step()
 
     def begin(self, event: int) -> None:
-        """The next event."""
-        del event
-        self.steps.append(Step())
+        """What follows is about this event, or about what happens later by itself."""
+        self._step = self.steps.setdefault(event, Step())
 
     def asked(self, rule: CompiledRule, facts: Facts) -> None:
         """A rule was looked at."""
-        self.steps[-1].asked.append((rule, facts))
+        self._step.asked.append((rule, facts))
 
     def decided(self, decision: Decision) -> None:
         """Something was decided."""
-        self.steps[-1].decisions.append(decision)
+        self._step.decisions.append(decision)
 
 
 def relevant_lines(step: Step, rules: Iterable[str], own: Iterable[str]) -> Iterator[str]:
@@ -96,8 +95,8 @@ def _key(trace: RuleTrace) -> tuple[str, int, str]:
     return trace.policy, trace.version, trace.rule
 
 
-def steps_of(recorder: Recorder, expectations: Sequence[Expectation]) -> Iterator[tuple[int, Step]]:
-    """The steps that expectations are about, each once, with its number."""
-    for after in sorted({expectation.after for expectation in expectations}):
-        if after < len(recorder.steps):
-            yield after, recorder.steps[after]
+def steps_of(recorder: Recorder, numbers: Iterable[int]) -> Iterator[tuple[int, Step]]:
+    """Some of the steps, each once, with its number."""
+    for number in sorted(set(numbers)):
+        if number in recorder.steps:
+            yield number, recorder.steps[number]

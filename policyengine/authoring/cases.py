@@ -7,26 +7,27 @@ it is authoring.case_report; what decides is handed in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from time import perf_counter
 from typing import Protocol
 
 from policyengine.authoring.case_check import Difference, differences
 from policyengine.authoring.case_expect import Expectation
+from policyengine.authoring.case_later_check import LaterCheck, label
 from policyengine.authoring.case_plan import Plan, Planned, plans
 from policyengine.authoring.case_report import Outcome, Report
 from policyengine.authoring.case_trace import Recorder, relevant_lines, steps_of, whole_lines
 from policyengine.authoring.load import LoadedFolder
 from policyengine.domain.catalogue import Catalogue
-from policyengine.domain.decision import Decision
 from policyengine.domain.events import Rejection
+from policyengine.domain.played import Played
 from policyengine.domain.policy import Policy
 from policyengine.domain.values import Value
 from policyengine.engine.faults import CompileError
 from policyengine.engine.watch import CaseWatcher
 from policyengine.errors import PolicyError
 
-Results = Sequence[list[Decision] | Rejection]
 Watch = Callable[[Planned], CaseWatcher]
 
 
@@ -39,8 +40,9 @@ class Engine(Protocol):
         world: Mapping[str, Value],
         events: Sequence[bytes],
         watcher: CaseWatcher | None = None,
-    ) -> Results:
-        """For each event its decisions, or why it was rejected."""
+        until: datetime | None = None,
+    ) -> Played:
+        """What comes of the events, and what happens by itself after the last of them, ``until`` then."""
 
 
 def run_cases(folder: Path, catalogue: Catalogue, engine: Engine, only: str | None = None) -> Report:
@@ -81,20 +83,23 @@ def _run(
     models = [each.policy for each in planned.policies]
     start = perf_counter()
     try:
-        results = engine.run(models, case.world, case.events, watcher)
+        played = engine.run(models, case.world, case.events, watcher, planned.until)
     except CompileError as error:
         part = LoadedFolder(loaded.folder, planned.policies, ())
         raise PolicyError(sorted(part.findings_of(error.faults))) from error
-    wrong, about = judge(case.expectations, results)
+    wrong, about = judge(planned, played)
     seconds = perf_counter() - start
     place = planned.place
     if not wrong:
         return Outcome(planned.file, *place, case.name, seconds=seconds)
     recorder = Recorder()
-    engine.run(models, case.world, case.events, recorder)
+    engine.run(models, case.world, case.events, recorder, planned.until)
     lines: list[str] = []
     for number, step in steps_of(recorder, about):
-        if len(case.events) > 1:
+        nth = number - len(case.events)
+        if nth >= 0:
+            lines.append(label(played.later[nth], planned.zone))
+        elif len(case.events) > 1:
             lines.append(f"on event {number + 1}:")
         if trace:
             lines += whole_lines(step)
@@ -104,25 +109,29 @@ def _run(
     return Outcome(planned.file, *place, case.name, tuple(wrong), tuple(lines), seconds)
 
 
-def judge(
-    expectations: Sequence[Expectation], results: Results
-) -> tuple[list[Difference], list[Expectation]]:
-    """What differs, and the expectations that do not hold."""
+def judge(planned: Planned, played: Played) -> tuple[list[Difference], list[int]]:
+    """What differs, and on which steps: an event, or after the last what happened by itself."""
+    expectations, answers = planned.case.expectations, played.answers
     awaited = {each.after for each in expectations if "rejected" in each.wanted}
     refused = [
         Difference(f"event {index + 1}", "accepted", f"rejected: {result.code} {result.reason}")
-        for index, result in enumerate(results)
+        for index, result in enumerate(answers)
         if isinstance(result, Rejection) and index not in awaited
     ]
     if refused:
         return refused, []
     wrong: list[Difference] = []
-    about: list[Expectation] = []
+    about: list[int] = []
     for expectation in expectations:
-        found = differences(expectation, results[expectation.after])
-        wrong += _numbered(expectation, found, len(results))
+        found = differences(expectation, answers[expectation.after])
+        wrong += _numbered(expectation, found, len(answers))
         if found:
-            about.append(expectation)
+            about.append(expectation.after)
+    if planned.case.later is not None:
+        check = LaterCheck(planned.case.later, planned.own, planned.zones, planned.zone)
+        check.compare(played)
+        wrong += check.wrong
+        about += [len(answers) + (-1 if step is None else step) for step in check.steps]
     return wrong, about
 
 

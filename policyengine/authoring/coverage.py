@@ -13,6 +13,7 @@ from policyengine.authoring.load import LoadedPolicy
 from policyengine.domain.decision import ClauseResult, Decision, RuleTrace, Verdict
 from policyengine.domain.kept import offer_id
 from policyengine.domain.policy import Cap, Policy, Rule
+from policyengine.domain.timers import INTERNAL_SOURCE
 from policyengine.engine.caps import cap_text
 from policyengine.engine.decide import with_parameters
 from policyengine.engine.facts import Facts
@@ -34,6 +35,7 @@ class Coverage:
         self._rules: dict[RuleKey, Rule] = {}
         self._crisis: dict[tuple[str, int], int] = {}  # how many conditions its `crisis` makes
         self._offers: dict[str, RuleKey] = {}
+        self._follow_ups: dict[str, tuple[RuleKey, int]] = {}  # by the id of the timer
         for loaded in policies:
             policy = loaded.policy
             version = policy.policy, policy.version
@@ -72,6 +74,10 @@ class Coverage:
         """Something was decided: rules that applied, caps that were reached, choices that were made."""
         for trace in decision.trace:
             self._traced(trace)
+        if decision.source == INTERNAL_SOURCE and decision.event_id in self._follow_ups:
+            key, number = self._follow_ups[decision.event_id]
+            self._mark(Kind.LATER, key, number=number)
+        self._to_follow(decision)
         for offer in (*decision.offers, *decision.shadow_offers):
             key = offer.policy, offer.version, offer.rule
             self._offers[offer_id(decision.decision_id, offer.policy, offer.rule)] = key
@@ -79,6 +85,20 @@ class Coverage:
             rule = self._offers.get(settled.offer)
             if rule is not None and settled.alternative is not None:
                 self._mark(Kind.ALTERNATIVES, rule, part=settled.alternative)
+
+    def _to_follow(self, decision: Decision) -> None:
+        """Note whose the follow-ups are that a decision sets."""
+        if not decision.timers:
+            return
+        applied = [trace for trace in decision.trace if trace.verdict is Verdict.APPLIED and not trace.shadow]
+        pending = {timer.id for timer in decision.timers}
+        for trace in applied:
+            key = trace.policy, trace.version, trace.rule
+            rule = self._rules.get(key)
+            for number in range(0 if rule is None else len(rule.follow_up)):
+                name = f"{offer_id(decision.decision_id, trace.policy, trace.rule)}/{number}"
+                if name in pending:
+                    self._follow_ups[name] = key, number
 
     def _traced(self, trace: RuleTrace) -> None:
         key = trace.policy, trace.version, trace.rule

@@ -1,4 +1,4 @@
-"""What cases can cover of a policy file: rules, conditions both ways, rows, windows, choices, caps.
+"""What cases can cover of a policy file: rules, conditions both ways, rows, windows, choices, what follows.
 
 Each point has the mark that a run leaves when it is covered (authoring.coverage) and its place.
 """
@@ -27,6 +27,7 @@ class Kind(StrEnum):
     WINDOWS = "windows"  # a case within a day of each bound, on each side
     ALTERNATIVES = "alternatives"  # the customer chose it, or it became theirs by silence
     CAPS = "caps"  # a cap was reached
+    LATER = "later"  # what a rule lets happen later has happened
 
 
 class Mark(NamedTuple):
@@ -91,6 +92,10 @@ class _Points:
             text = f"nobody chooses `{choice.id}` of rule {rule.id}"
             path = (*here, "offer", "alternatives", number, "id")
             yield self._point(Kind.ALTERNATIVES, path, text, rule=rule.id, part=choice.id)
+        for number, later in enumerate(rule.follow_up):
+            text = f"`{later.event}`, which follows from rule {rule.id}, never happens"
+            path = (*here, "follow_up", number, "event")
+            yield self._point(Kind.LATER, path, text, rule=rule.id, number=number)
         if rule.cap is not None:
             yield self._cap(rule.cap, (*here, "cap"), rule.id)
 

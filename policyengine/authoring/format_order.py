@@ -13,13 +13,14 @@ from policyengine.domain.remedies import REMEDY_KINDS, RemedySpec
 
 _CASES = ("policy", "with", "world", "cases", "accepted_mutants")
 _ACCEPTED = ("version", "rule", "change", "reason")
-_CASE = ("name", "description", "with", "world", "examples", "given", "events", "expect")
+_CASE = ("name", "description", "with", "world", "examples", "given", "events", "expect", "later")
 _EVENT = ("at", "customer", "source", "id")
 _ENVELOPE = ("specversion", "id", "source", "type", "subject", "time")
 _EXPECT = (
     "after", "customer", "entity", "rejected", "outcome", "remedies", "not", "offers", "denials", "shadow",
     "rules", "lost", "unknown", "errors", "messages",
 )  # fmt: skip
+_LATER = ("on", "happens", "rule", "customer", "expect")
 
 
 def order_policy(root: Collection) -> None:
@@ -40,11 +41,18 @@ def order_cases(root: Collection) -> None:
                     _sort(entry.value, _EVENT)
         for event in _items(case, "events"):
             _sort(event, _ENVELOPE)
-        for expected in (*_items(case, "expect"), *_values(case, "expect")):
-            _sort(expected, _EXPECT)
-            for key in ("remedies", "shadow"):
-                for remedy in _items(expected, key):
-                    _sort(remedy, _remedy_keys(remedy))
+        _order_expected(case)
+        for later in (*_items(case, "later"), *_values(case, "later")):
+            _sort(later, _LATER)
+            _order_expected(later)
+
+
+def _order_expected(case: Collection) -> None:
+    for expected in (*_items(case, "expect"), *_values(case, "expect")):
+        _sort(expected, _EXPECT)
+        for key in ("remedies", "shadow"):
+            for remedy in _items(expected, key):
+                _sort(remedy, _remedy_keys(remedy))
 
 
 def _order_model(collection: Collection, model: type[BaseModel]) -> None:

@@ -7,21 +7,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
 from policyengine.authoring.case_plan import Plan, Planned
-from policyengine.authoring.cases import Engine, Results, judge
+from policyengine.authoring.cases import Engine, judge
 from policyengine.authoring.coverage import Coverage, RuleKey
 from policyengine.authoring.coverage_points import Kind, Mark
 from policyengine.authoring.mutant import Mutant, MutantKind
 from policyengine.authoring.mutants import mutants
 from policyengine.domain.near import did_you_mean
+from policyengine.domain.played import Played
 from policyengine.domain.policy import Policy
 from policyengine.domain.values import Value
 from policyengine.engine.faults import CompileError
 from policyengine.engine.ruleset import RuleSet
 from policyengine.engine.variant import variant, without
+from policyengine.engine.watch import CaseWatcher
 from policyengine.errors import PolicyEngineError, UsageError
 
 
@@ -39,8 +42,15 @@ class VariantEngine(Engine, Protocol):
     def compiled(self, policies: Sequence[Policy]) -> RuleSet:
         """The rule set of these policies."""
 
-    def rehearse(self, ruleset: RuleSet, world: Mapping[str, Value], events: Sequence[bytes]) -> Results:
-        """For each event its decisions, or why it was rejected."""
+    def rehearse(
+        self,
+        ruleset: RuleSet,
+        world: Mapping[str, Value],
+        events: Sequence[bytes],
+        watcher: CaseWatcher | None = None,
+        until: datetime | None = None,
+    ) -> Played:
+        """As ``run``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +97,8 @@ class Mutation:
     def _look(self, planned: Planned) -> _Seen:
         coverage = Coverage(planned.policies)
         models = [loaded.policy for loaded in planned.policies]
-        results = self.engine.run(models, planned.case.world, planned.case.events, coverage)
-        wrong, _ = judge(planned.case.expectations, results)
+        case = planned.case
+        wrong, _ = judge(planned, self.engine.run(models, case.world, case.events, coverage, planned.until))
         if wrong:
             name = f"{planned.file}: {planned.case.name}"
             raise UsageError(f"mutants are tried on cases that pass, and one fails: {name}")
@@ -112,10 +122,10 @@ class Mutation:
     def _notices(self, seen: _Seen, ruleset: RuleSet) -> bool:
         case = seen.planned.case
         try:
-            results = self.engine.rehearse(ruleset, case.world, case.events)
+            played = self.engine.rehearse(ruleset, case.world, case.events, until=seen.planned.until)
         except PolicyEngineError:
             return True
-        wrong, _ = judge(case.expectations, results)
+        wrong, _ = judge(seen.planned, played)
         return bool(wrong)
 
     def _likely(self, mutant: Mutant) -> list[_Seen]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from policyengine.authoring import schema_words as words
+from policyengine.authoring.case_later import DECIDED
 from policyengine.authoring.schema_policy import DRAFT, documented
 from policyengine.domain.catalogue import Attribute, Catalogue, EventType
 from policyengine.domain.decision import Verdict
@@ -31,7 +32,8 @@ _TEXTS: Schema = {"type": "object", "additionalProperties": {"type": "string"}}
 
 def cases_schema(catalogue: Catalogue) -> Schema:
     """The schema of a file of cases, with the event types of the catalogue."""
-    expect = {"$ref": "#/definitions/Expect"}
+    expect, later = {"$ref": "#/definitions/Expect"}, {"$ref": "#/definitions/Later"}
+    either = [{"enum": ["none"]}, later, _PLACEHOLDER]
     case = {
         "name": {"type": "string", "minLength": 1},
         "description": {"type": "string"},
@@ -40,7 +42,8 @@ def cases_schema(catalogue: Catalogue) -> Schema:
         "given": {"type": "array", "minItems": 1, "items": {"$ref": "#/definitions/Step"}},
         "events": {"type": "array", "minItems": 1, "items": {"type": "object"}},
         "examples": _examples(),
-        "expect": {"anyOf": [{"enum": ["none"]}, expect, {"type": "array", "minItems": 1, "items": expect}]},
+        "expect": _expected(expect),
+        "later": {"anyOf": [*either, {"type": "array", "minItems": 1, "items": {"anyOf": either}}]},
     }
     file = {
         "policy": {"type": "string"},
@@ -62,14 +65,16 @@ def cases_schema(catalogue: Catalogue) -> Schema:
         "definitions": {
             "Case": {
                 "description": "What happens, and what is decided on it.",
-                **_object(case, words.CASE, required=["name", "expect"]),
+                **_object(case, words.CASE, required=["name"]),
                 "oneOf": [{"required": ["given"]}, {"required": ["events"]}],
+                "anyOf": [{"required": ["expect"]}, {"required": ["later"]}],
             },
             "Accepted": _object(accepted, words.ACCEPTED, required=["change", "reason"]),
             "World": _world(catalogue),
             "Step": _step(catalogue),
             **dict(_events(catalogue)),
             **_expectations(),
+            "Later": _later(catalogue),
         },
     }
 
@@ -79,6 +84,26 @@ def _object(properties: Schema, told: Mapping[str, str], required: list[str] | N
     described = {key: {"description": told[key], **schema} for key, schema in properties.items()}
     made: Schema = {"type": "object", "properties": described, "additionalProperties": False}
     return {**made, "required": required} if required else made
+
+
+def _expected(expect: Schema) -> Schema:
+    return {"anyOf": [{"enum": ["none"]}, expect, {"type": "array", "minItems": 1, "items": expect}]}
+
+
+def _later(catalogue: Catalogue) -> Schema:
+    on = {"anyOf": [_FORMS[ValueType.DATE][0], _FORMS[ValueType.INSTANT][0], _PLACEHOLDER]}
+    events = {name: event.description for name, event in catalogue.events.items()}
+    made: Schema = {
+        "on": on,
+        "happens": {"anyOf": [documented(events), _PLACEHOLDER]},
+        "rule": {"type": "string"},
+        "customer": {"type": ["string", "number"]},
+        "expect": {"anyOf": [_expected({"$ref": "#/definitions/Decided"}), _PLACEHOLDER]},
+    }
+    return {
+        "description": "Something that happens by itself after the last event, and what is decided then.",
+        **_object(made, words.LATER, required=["on"]),
+    }
 
 
 def _one_or_many() -> Schema:
@@ -181,14 +206,11 @@ def _expectations() -> Schema:
     }
     origin: Schema = {key: {} for key in words.ORIGIN if key != "enforced"}
     choice = {"id": {"type": "string"}, "title": _TEXTS, "remedies": remedies}
+    filled = {key: {"anyOf": [schema, _PLACEHOLDER]} for key, schema in expect.items()}
+    told: Schema = {"description": "What is decided; only what is written is compared.", "minProperties": 1}
     return {
-        "Expect": {
-            "description": "What is decided; only what is written is compared.",
-            "minProperties": 1,
-            **_object(
-                {key: {"anyOf": [schema, _PLACEHOLDER]} for key, schema in expect.items()}, words.EXPECT
-            ),
-        },
+        "Expect": {**told, **_object(filled, words.EXPECT)},
+        "Decided": {**told, **_object({key: filled[key] for key in DECIDED}, words.EXPECT)},
         "Offer": _object({**origin, **offer}, {**words.ORIGIN, **words.OFFER}),
         "Choice": _object(choice, words.CHOICE),
         "Remedy": _remedy(),

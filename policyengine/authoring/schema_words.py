@@ -102,6 +102,15 @@ CASE: Mapping[str, str] = {
     "examples": "rows that fill `${column}`; each is a case of its own: a list of `{column: value}`, or text "
     "with a heading line and cells between `|`",
     "expect": "what is decided on the last event: `none`, the keys below, or a list of such",
+    "later": "all that happens by itself after the last event, until the last day named: follow-ups, offers "
+    "without an answer, vouchers and freezes that end, held messages; `none`, alone or last: nothing more",
+}
+LATER: Mapping[str, str] = {
+    "on": "the day in the policy's time zone, or a moment: 2020-04-05T08:00:00Z",
+    "happens": "the event that happens, such as offer.expired; anything where nothing is written",
+    "rule": "the rule that let it happen",
+    "customer": "to whom it happens; to anybody where nothing is written",
+    "expect": "what is decided then: `none`, the keys of `expect`, or a list of such",
 }
 ENVELOPE: Mapping[str, str] = {
     "at": "when it happens, with its offset: 2020-03-15T08:00:00Z",

@@ -140,6 +140,7 @@ def _policies(planned: Sequence[Plan], policy: str | None) -> list[LoadedPolicy]
 def _show_coverage(report: CoverageReport, short: Sequence[str]) -> None:
     kinds = [kind.value for kind in Kind]
     made = table("Coverage", "policy", *kinds, "%", right=(*kinds, "%"))
+    made.padding = (0, 1, 0, 0)  # so that all columns find room
     for name in report.policies():
         figures = [str(report.figure(kind, name)) for kind in Kind]
         made.add_row(name, *figures, shown(report.figure(None, name).percent))

@@ -75,6 +75,17 @@ class Rehearsal:
         self._seen[key] = digest
         return Answer(earlier, [*decisions, *self._jobs()])
 
+    def later(self, until: int) -> Iterator[Happened]:
+        """Let time pass until then (µs): what happens by itself, and the customers whom it reaches."""
+        while (timer := self.memory.next_timer(until)) is not None:
+            for one in self.machine.advance(timer.due):
+                self._note(one)
+                yield one
+            while not self.machine.idle():
+                for one in self.machine.piece():
+                    self._note(one)
+                    yield one
+
     def _pass_to(self, event: Event) -> list[Decision]:
         """Let time pass until an event, for everybody whom it reaches."""
         decided = [each for one in self.machine.advance(to_micros(event.time)) for each in self._note(one)]

@@ -33,6 +33,7 @@ from policyengine.domain.decision import (
 )
 from policyengine.domain.events import Rejection
 from policyengine.domain.money import Money
+from policyengine.domain.played import Played
 from policyengine.domain.policy import Policy
 from policyengine.domain.values import Value, ValueType
 from policyengine.engine.watch import CaseWatcher
@@ -105,17 +106,19 @@ class Fixed:
         world: Mapping[str, Value],
         events: Sequence[bytes],
         watcher: CaseWatcher | None = None,
-    ) -> list[list[Decision] | Rejection]:
+        until: datetime | None = None,
+    ) -> Played:
+        del until
         answers = [self.answers[min(index, len(self.answers) - 1)] for index in range(len(events))]
         if watcher is not None:  # a case that failed is told from a second run
             for index, answer in enumerate(answers):
                 watcher.begin(index)
                 for one in answer if isinstance(answer, list) else ():
                     watcher.decided(one)
-            return answers
+            return Played(answers)
         names = [f"{policy.policy}@{policy.version}" for policy in policies]
         self.asked.append((names, world, [json.loads(event) for event in events]))
-        return answers
+        return Played(answers)
 
 
 EXTENDED = remedy("points.extend", until=date(2020, 12, 31))
@@ -411,7 +414,8 @@ def test_a_folder_without_cases_is_not_ok(tmp_path: Path) -> None:
 
 WORDS = st.sampled_from(
     ["cases", "name", "given", "expect", "examples", "membership.ended", "at", "outcome", "remedies", "offers",
-     "alternatives", "kind", "lost", "world", "with", "after", "entity", "not", "messages", "denials"]
+     "alternatives", "kind", "lost", "world", "with", "after", "entity", "not", "messages", "denials",
+     "later", "on", "happens", "rule"]
 )  # fmt: skip
 LEAVES = st.sampled_from([1, True, "none", "refund", "2020-04-01T00:00:00Z", "${a}", "all"])
 TREES: st.SearchStrategy[Any] = st.recursive(

@@ -9,6 +9,7 @@ import pytest
 
 from policyengine.adapters.schemas import load_catalogue, shipped_schemas
 from policyengine.authoring.case_expect import EXPECTATIONS
+from policyengine.authoring.case_later import AWAITED
 from policyengine.authoring.case_plan import plans
 from policyengine.authoring.cases import run_plans
 from policyengine.authoring.check import check_folder
@@ -72,7 +73,7 @@ def test_every_remedy_kind_and_field_is_in_the_reference() -> None:
 
 
 def test_every_expectation_is_in_the_reference() -> None:
-    for name in EXPECTATIONS:
+    for name in (*EXPECTATIONS, *AWAITED):
         assert f"| `{name}` |" in TEXT
 
 

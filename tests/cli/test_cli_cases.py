@@ -191,11 +191,18 @@ def test_watch_runs_again_and_ends_quietly_with_ctrl_c(tmp_path: Path) -> None:
 
 def test_the_page_about_testing_shows_what_is_printed(place: Place) -> None:
     page = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
-    policy, cases, _ = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
-    runs = re.findall(r"```console\n\$ policyengine (.*?)\n(.*?)```", page, re.DOTALL)
+    policy, cases, _, rest, rest_cases = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    *runs, later = re.findall(r"```console\n\$ policyengine (.*?)\n(.*?)```", page, re.DOTALL)
     assert len(runs) == 3
     rules = place.folder / "rules"
     rules.mkdir(exist_ok=True)
+    for text in (rest_cases, rest_cases.replace("on: 2020-04-14", "on: 2020-04-15")):
+        (rules / "rest.yaml").write_text(rest)
+        (rules / "rest.cases.yaml").write_text(text)
+        result = call("test", "rules")
+        assert (result.code, result.out == later[1]) == ((1, True) if text == rest_cases else (0, False))
+    (rules / "rest.yaml").unlink()
+    (rules / "rest.cases.yaml").unlink()
     (rules / "late-arrival.yaml").write_text(policy)
     for number, (arguments, printed) in enumerate(runs):
         right = cases if number == 0 else cases.replace("140 ILS", "150 ILS")

@@ -29,7 +29,7 @@ def shown(ruleset: RuleSet, place: Path) -> list[object]:
     return [
         [one.to_json() if hasattr(one, "to_json") else one for result in results for one in result]
         for each in plan.cases
-        for results in [engine.rehearse(ruleset, each.case.world, each.case.events)]
+        for results in [engine.rehearse(ruleset, each.case.world, each.case.events).answers]
     ]
 
 
