@@ -146,7 +146,8 @@ def _at_once(
         print_json({"policy_set": policy_set.digest, "new": new, "size": head.size, "root": head.root.hex()})
         return
     word = "is in force" if new else "was in force already"
-    say(f"Policy set {policy_set.digest} {word} ({len(policy_set.policies)} policy versions)")
+    versions = len(policy_set.policies)
+    say(f"Policy set {policy_set.digest} {word} ({versions} policy version{'s' if versions != 1 else ''})")
     say(f"Size and root: {head.size}:{head.root.hex()}")
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.docs.walk import ROOT, Command, Shown, run, steps
+from tests.cli.commands import call
+from tests.docs.walk import ROOT, Command, Shown, blocks, run, steps
 
 EDITOR = (ROOT / "docs" / "editor.md").read_text("utf-8")
 SIMULATE = (ROOT / "docs" / "simulate.md").read_text("utf-8")
@@ -63,11 +63,40 @@ def test_the_page_of_simulate_and_diff(tmp_path: Path, monkeypatch: pytest.Monke
     assert {path.suffix for path in Path("tables").iterdir()} == {".csv", ".parquet"}
 
 
-def test_the_page_of_publishing_names_commands_as_they_are(tmp_path: Path) -> None:
-    """Its way from end to end is docs/how-to/publish.md, which is walked; here, that its commands parse."""
-    page = (ROOT / "docs" / "publishing.md").read_text("utf-8")
-    found = re.findall(r"^ {4,}(policyengine .+)$", page, re.MULTILINE)
-    assert len(found) >= 10
-    for line in found:
-        printed, code = run(f"{line} --help", tmp_path)
-        assert code == 0, printed
+LIVE = """\
+policy: airline/flight-topup
+version: 1
+title: {en: On top}
+owner: care@airline.example
+basis: goodwill
+effective: {from: 2020-03-01}
+currency: EUR
+rules:
+  - id: a-tenth-on-top
+    on: flight.cancelled
+    grant:
+      - {kind: credit, amount: "percent(flight_booking.price, %d)", valid_until: "add_months(date_of(event.time), 24)"}
+"""
+
+
+def test_the_smallest_case_that_is_shown_holds_under_one_policy_and_not_under_the_other(
+    tmp_path: Path,
+) -> None:
+    """1812.00 x 120 % = 2174.40; under 110 % it fails, as the page says."""
+    shown = next(text for kind, text in blocks(SIMULATE) if kind == "yaml" and text.startswith("  - name: "))
+    (tmp_path / "topup.cases.yaml").write_text(
+        f"policy: airline/flight-topup\ncases:\n{shown}", encoding="utf-8"
+    )
+    for percent, code in ((120, 0), (110, 1)):
+        (tmp_path / "topup.yaml").write_text(LIVE % percent, encoding="utf-8")
+        result = call("test", tmp_path)
+        assert result.code == code, result
+
+
+def test_a_policy_begins_with_the_line_that_the_page_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = next(text for kind, text in blocks(EDITOR) if kind == "indented")
+    succeed(next(commands(EDITOR)), folder=tmp_path)
+    assert Path("rules/travel/half-back.v1.yaml").read_text("utf-8").startswith(line)
