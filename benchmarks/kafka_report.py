@@ -148,16 +148,18 @@ def restarts(found: Found) -> list[str]:
     if not found["restart"]:
         return []
     rows = [
-        "| | customers | rows of state | MB | seconds, median (lowest to highest) | CPU seconds |",
-        "|---|---|---|---|---|---|",
+        "| | customers | rows | MB | seconds, median (lowest to highest) | CPU seconds | ledger, ms | CPU |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for database, filled in found["restart"].items():
         for customers, one in filled.items():
-            seconds = [start["seconds"] for start in one["starts"]]
-            cpu = median(start["cpu_seconds"] for start in one["starts"])
+            seconds, cpu = ([start[name] for start in one["starts"]] for name in ("seconds", "cpu_seconds"))
+            asked, used = (
+                [part[name] for part in one["asked"]] for name in ("milliseconds", "cpu_milliseconds")
+            )
             rows.append(
                 f"| {database} | {int(customers):,} | {one['state_rows']:,} | {one['megabytes']:,.0f} | "
-                f"{_spread(seconds, 2)} | {cpu:.2f} |"
+                f"{_spread(seconds, 2)} | {_spread(cpu, 2)} | {median(asked):.0f} | {median(used):.0f} |"
             )
     return rows
 

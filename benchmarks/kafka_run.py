@@ -22,7 +22,7 @@ import workload
 from kafka_ground import PEERS, Cpu, Ground, Run, measured, passing, quix, worker
 from kafka_latency import decisions_of, latency
 from kafka_report import report
-from kafka_restart import FEW, fill, restart
+from kafka_restart import FEW, asked, fill, restart
 
 from policyengine.bootstrap import Settings, configure_logging, open_ledger, pipeline_of
 from policyengine.cli.kafka import publish_for_workers
@@ -45,7 +45,7 @@ class Bench:
         self._policies = stream.policy_set(load)
         self._lines = list(stream.lines(load, options.events, CUSTOMERS))
         self._keys = [f"c-{number % CUSTOMERS}" for number in range(options.events)]
-        self._few = list(stream.lines(load, 2 * FEW + FEW * 2 * options.rounds, FEW))
+        self._few = list(stream.lines(load, 2 * FEW + FEW * options.starts, FEW))
         self._message = 1_500  # bytes of a decision as it is published
         self._published: dict[str, dict[str, bytes]] = {}
         self._none = prepare([], workload.catalogue(load))
@@ -168,17 +168,19 @@ class Bench:
                 filled[customers] = fill(self._ground, ledger, self._few[: 2 * FEW], customers)
                 self._told(f"filled {database}", filled[customers]._asdict() | {"settings": ""})
             rows: dict[str, list[Any]] = {str(customers): [] for customers in filled}
-            for number in range(max(2, self._options.rounds - 1)):
+            parts: dict[str, list[Any]] = {str(customers): [] for customers in filled}
+            for number in range(self._options.starts):
                 start = 2 * FEW + FEW * number
                 for customers, one in sorted(filled.items(), reverse=bool(number % 2)):
                     rows[str(customers)].append(
                         restart(self._ground, one, self._few[start : start + WAITING])
                     )
                     self._told(f"restart, {customers}", rows[str(customers)][-1])
+                    parts[str(customers)].append(asked(one, self._policies, WAITING))
             self.found["restart"][database] = {
                 str(customers): {
                     "state_rows": one.rows, "megabytes": round(one.megabytes, 1),
-                    "starts": rows[str(customers)],
+                    "starts": rows[str(customers)], "asked": parts[str(customers)],
                 }
                 for customers, one in filled.items()
             }  # fmt: skip
@@ -263,6 +265,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=12.0, help="of a measurement of latency")
     parser.add_argument("--customers", type=int, default=1_000_000, help="of the large restart")
+    parser.add_argument("--starts", type=int, default=8, help="of each size, by turns")
     parser.add_argument("--parts", default="throughput,scaling,latency,restarts", help="by commas")
     return parser.parse_args()
 
