@@ -37,7 +37,7 @@ from policyengine.service.health import Health
 from policyengine.service.metrics import Meters, NoMeters
 from policyengine.service.newest import POLICIES
 from policyengine.service.policy_sets import PolicySet
-from policyengine.service.set_aside import set_aside
+from policyengine.service.set_aside import set_aside, waiting
 
 TERMINATED = 128 + signal.SIGTERM
 _GRACE = 5.0  # seconds beyond the bound after which a worker that hangs is ended
@@ -140,6 +140,9 @@ def requeue(
     every: Annotated[
         bool, typer.Option("--all", help="Everything that was set aside (EV095) and not accepted since.")
     ] = False,
+    listed: Annotated[
+        bool, typer.Option("--list", help="Send nothing: say what waits, timers and customers as well.")
+    ] = False,
     show: Annotated[
         bool, typer.Option("--print", help="Print the messages instead of sending them.")
     ] = False,
@@ -149,12 +152,18 @@ def requeue(
 
     An event at which the engine itself failed (EV095) stands in the dead letters; once the engine is mended,
     it comes back by this. With --shard and --seq any rejected message. What came from a file is not sent:
-    append its line to the file again, and `run` it.
+    append its line to the file again, and `run` it. Timers, and customers whom an event of the world reached,
+    came from nowhere: --list says which wait, and the staff do for them what they are owed.
     """
+    if listed:
+        if seq is not None or every or show:
+            raise UsageError("--list is for itself, or with --shard")
+        _list_waiting(settings_with(ledger=ledger), shard, form)
+        return
     from policyengine.adapters.kafka_requeue import is_of_topic, message_again, send_again
 
     if (seq is None) == (not every) or (seq is not None and shard is None):
-        raise UsageError("say what to send: --all, or --shard S --seq N")
+        raise UsageError("say what to send: --all, or --shard S --seq N; --list says what waits")
     settings = settings_with(ledger=ledger)
     kafka = None if show else read_kafka_settings()
     with open_ledger(settings.ledger, read_only=True) as store:
@@ -177,3 +186,15 @@ def requeue(
     for one in again:
         say(f"{one.shard} {one.seq} → {one.topic}" + (f" {one.message.value!r}" if show else ""))
     say(f"{len(again)} messages {'found' if show else 'sent again'}")
+
+
+def _list_waiting(settings: Settings, shard: str | None, form: Format) -> None:
+    with open_ledger(settings.ledger, read_only=True) as store:
+        found = list(waiting(store, shard))
+    if form is Format.JSON:
+        print_json({"waiting": [one.to_json() for one in found]})
+        return
+    for one in found:
+        say(f"{one.shard} {one.seq} {one.what}: {one.type} {one.id}, of {one.subject}")
+    events = sum(one.what == "event" for one in found)
+    say(f"Events to be sent again: {events}. Timers and customers, for the staff: {len(found) - events}.")

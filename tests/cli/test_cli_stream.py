@@ -127,10 +127,17 @@ class TestRun:
         sent = call("requeue", "--all", "--print", "--format", "json", "--ledger", place.ledger)
         assert (sent.code, sent.json["messages"]) == (0, [])
         assert "came from the file events.jsonl#" in sent.err
+        listed = call("requeue", "--list", "--ledger", place.ledger).out.splitlines()
+        assert [row.split()[2] for row in listed[:3]] == ["event:", "timer:", "customer:"]
+        assert listed[3] == "Events to be sent again: 1. Timers and customers, for the staff: 2."
         with place.events.open("ab") as stream:
             stream.write(lines(bad))
         again = place.run("--format", "json").json
         assert (again["counts"]["events"], again["rejected"]) == (1, {})
+        found = call("requeue", "--list", "--format", "json", "--ledger", place.ledger).json["waiting"]
+        assert [(one["what"], one["type"], one["subject"]) for one in found] == [
+            ("timer", "booking.completed", "c1"), ("customer", "crisis.declared", "a"),
+        ]  # fmt: skip
         assert call("verify", "--ledger", place.ledger).code == 0
         assert call("replay", "--ledger", place.ledger).code == 0
 

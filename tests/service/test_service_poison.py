@@ -21,7 +21,7 @@ from policyengine.service.counterfactual import counterfactual
 from policyengine.service.policy_sets import prepare
 from policyengine.service.ports import DEAD_LETTERS
 from policyengine.service.replay import replay
-from policyengine.service.set_aside import set_aside
+from policyengine.service.set_aside import set_aside, waiting
 from policyengine.service.shards import Pace
 from policyengine.service.verification import verify_ledger
 from tests.service.machines import member, micros
@@ -208,6 +208,15 @@ def test_an_event_a_timer_and_a_customer_of_one_batch_are_each_set_aside(run: Ru
     run.rounds()
     sources = sorted(str(letter["source"]) for letter in letters(run))
     assert sources == ["test", "urn:policyengine", "urn:policyengine"]
+    found = {one.what: (one.type, one.subject) for one in waiting(run.store)}
+    assert found == {
+        "event": ("booking.made", "c1"),
+        "timer": ("booking.completed", "c1"),
+        "customer": ("crisis.declared", "c1"),
+    }
+    assert [one.seq for one in waiting(run.store, "a-0")] == [
+        one.seq for one in entries(run.store, Kind.REJECTED, "a-0")
+    ]
     assert run.meters.set_aside == 3
     sound(run)
 
