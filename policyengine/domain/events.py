@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from policyengine.domain.values import Json, Value
 
+_NO_DOCUMENT: Mapping[str, Json] = {}
 
-@dataclass(frozen=True, slots=True)
-class Event:
+
+class Event(NamedTuple):
     """A CloudEvents 1.0 event whose type and data the catalogue accepts.
 
     ``time`` is UTC. ``data`` holds typed values; ``document`` is the whole event as parsed JSON
@@ -24,7 +25,7 @@ class Event:
     time: datetime
     subject: str
     data: Mapping[str, Value]
-    document: Mapping[str, Json] = field(default_factory=dict)
+    document: Mapping[str, Json] = _NO_DOCUMENT
 
 
 @dataclass(frozen=True, slots=True)

@@ -80,7 +80,7 @@ class Entities(Mapping[str, Entity]):
 
     def having(self, key: str, entity: Entity) -> Entities:
         """The same with one entity new or changed."""
-        weight = self.weight - _weight(self._items.get(key, entity))
+        weight = self.weight - _weight(self._items.get(key))
         return Entities({**self._items, key: entity}, self.changed | {key}, weight)
 
     def fresh(self) -> dict[str, bytes]:
@@ -109,17 +109,22 @@ class Remedies(Sequence[RemedyRecord]):
     __slots__ = ("_chunks", "_length")
 
     def __init__(self, records: Iterable[RemedyRecord] = ()) -> None:
-        chunks = tuple(_cut(list(records)))
+        chunks = tuple(_cut(tuple(records)))
         self._chunks: tuple[_Chunk, ...] = chunks
         self._length = sum(map(len, chunks))
 
     @classmethod
+    def _made(cls, chunks: tuple[_Chunk, ...], length: int) -> Remedies:
+        made: Remedies = cls.__new__(cls)
+        made._chunks = chunks
+        made._length = length
+        return made
+
+    @classmethod
     def of_chunks(cls, chunks: Sequence[bytes]) -> Remedies:
         """Read back what ``fresh`` gave: every chunk is full but the last."""
-        made = cls()
-        made._chunks = tuple(chunks)
-        made._length = (len(chunks) - 1) * CHUNK + len(orjson.loads(chunks[-1])) if chunks else 0
-        return made
+        length = (len(chunks) - 1) * CHUNK + len(orjson.loads(chunks[-1])) if chunks else 0
+        return cls._made(tuple(chunks), length)
 
     def __len__(self) -> int:
         return self._length
@@ -148,14 +153,12 @@ class Remedies(Sequence[RemedyRecord]):
 
     def extended(self, records: Sequence[RemedyRecord]) -> Remedies:
         """The same and newer ones."""
-        room = -self._length % CHUNK
-        made = Remedies()
-        made._chunks = self._chunks
-        if room and records:
-            made._chunks = (*self._chunks[:-1], _grown(self._chunks[-1], tuple(records[:room])))
-        made._chunks = (*made._chunks, *_cut(list(records[room:])))
-        made._length = self._length + len(records)
-        return made
+        chunks, added, room = self._chunks, tuple(records), -self._length % CHUNK
+        length = self._length + len(added)
+        if room and added:
+            chunks = (*chunks[:-1], _grown(chunks[-1], added[:room]))
+            added = added[room:]
+        return Remedies._made((*chunks, *_cut(added)) if added else chunks, length)
 
     @property
     def weight(self) -> int:
@@ -174,10 +177,10 @@ class Remedies(Sequence[RemedyRecord]):
 
     def settled(self, packed: Mapping[int, bytes]) -> Remedies:
         """The same when ``fresh`` has been written."""
-        made = Remedies()
-        made._chunks = tuple(packed.get(number, chunk) for number, chunk in enumerate(self._chunks))
-        made._length = self._length
-        return made
+        chunks = list(self._chunks)
+        for number, raw in packed.items():
+            chunks[number] = raw
+        return Remedies._made(tuple(chunks), self._length)
 
 
 def merged(
@@ -204,9 +207,9 @@ def _weight(item: object) -> int:
     return len(item) + _OVERHEAD if isinstance(item, bytes) else 0
 
 
-def _cut(records: list[RemedyRecord]) -> Iterator[tuple[RemedyRecord, ...]]:
+def _cut(records: tuple[RemedyRecord, ...]) -> Iterator[tuple[RemedyRecord, ...]]:
     for start in range(0, len(records), CHUNK):
-        yield tuple(records[start : start + CHUNK])
+        yield records[start : start + CHUNK]
 
 
 def _grown(chunk: _Chunk, records: tuple[RemedyRecord, ...]) -> _Chunk:

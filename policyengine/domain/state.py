@@ -6,9 +6,9 @@ Pure and frozen. Loading and storing a state is the store's; facts are made of i
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from policyengine.domain.catalogue import Catalogue, Scope
 from policyengine.domain.decision import Decision, Ref
@@ -29,6 +29,7 @@ from policyengine.domain.values import Value
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NONE = Entities()
+_NO_REMEDIES = Remedies()
 _REMEDIES = "remedies:"
 _OVERHEAD = 1_000  # bytes of the objects that every state has
 
@@ -38,13 +39,12 @@ def to_micros(instant: datetime) -> int:
     return (instant - _EPOCH) // _MICROSECOND
 
 
-@dataclass(frozen=True, slots=True)
-class CustomerState:
+class CustomerState(NamedTuple):
     """Entities by type and id, and the remedies granted or offered, oldest first."""
 
     customer: str
-    entities: Mapping[str, Entities] = field(default_factory=dict)
-    remedies: Remedies = field(default_factory=Remedies)
+    entities: Mapping[str, Entities] = MappingProxyType({})
+    remedies: Remedies = _NO_REMEDIES
 
 
 def evolve(state: CustomerState, event: Event, catalogue: Catalogue) -> CustomerState:

@@ -6,9 +6,10 @@ Small, and in memory as a whole. Who is touched by it is domain.places'.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from policyengine.domain.calendar import local_midnight
@@ -48,8 +49,7 @@ class Job:
     granted: Mapping[str, int] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class World:
+class World(NamedTuple):
     """Entities by type and id, the time that the stream has reached, and the jobs that are under way.
 
     ``given`` are facts that a case sets; they go before what the entities say. ``now`` is the latest time
@@ -60,8 +60,8 @@ class World:
     ``changed`` names what is new since it was loaded or settled: (type, id).
     """
 
-    given: Mapping[str, Value] = field(default_factory=dict)
-    entities: Mapping[str, Mapping[str, Entity]] = field(default_factory=dict)
+    given: Mapping[str, Value] = MappingProxyType({})
+    entities: Mapping[str, Mapping[str, Entity]] = MappingProxyType({})
     now: int | None = None
     jobs: tuple[Job, ...] = ()
     next_job: int = 1
@@ -102,8 +102,8 @@ def evolve_world(world: World, event: Event, catalogue: Catalogue) -> World:
         return world
     entity = _folded(world, ref, event, catalogue)
     of_type = {**world.entities.get(ref.type, {}), ref.id: entity}
-    return replace(
-        world, entities={**world.entities, ref.type: of_type}, changed=world.changed | {(ref.type, ref.id)}
+    return world._replace(
+        entities={**world.entities, ref.type: of_type}, changed=world.changed | {(ref.type, ref.id)}
     )
 
 

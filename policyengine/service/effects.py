@@ -65,13 +65,13 @@ class Effects:
         """Let the time that the stream has reached be ``now``, unless it is later already."""
         world = self.memory.world
         if world.now is None or world.now < now:
-            self.memory.world = replace(world, now=now)
+            self.memory.world = world._replace(now=now)
 
     def arrived(self, now: int) -> None:
         """An event from outside is there: that is the time, and jobs may have their turns again."""
         self.pass_to(now)
         if self.memory.world.turns:
-            self.memory.world = replace(self.memory.world, turns=0)
+            self.memory.world = self.memory.world._replace(turns=0)
 
     # --- events -----------------------------------------------------------------------------------
 
@@ -175,11 +175,11 @@ class Effects:
         )
         self.memory.queue(job.number, customers)
         paced = world.paced if world.jobs else world.now or 0
-        self.memory.world = replace(world, jobs=(*world.jobs, job), next_job=world.next_job + 1, paced=paced)
+        self.memory.world = world._replace(jobs=(*world.jobs, job), next_job=world.next_job + 1, paced=paced)
 
     def count(self) -> None:
         """An event from outside came while a job is pending."""
-        self.memory.world = replace(self.memory.world, since=self.memory.world.since + 1)
+        self.memory.world = self.memory.world._replace(since=self.memory.world.since + 1)
 
     def worked_off(self, customers: int, granted: Mapping[str, int]) -> None:
         """So many more customers of the first job are done; after the last one the job is gone.
@@ -192,8 +192,8 @@ class Effects:
             self.memory.finish(first.number)
         else:
             others.insert(0, replace(first, done=first.done + customers, granted=dict(granted)))
-        self.memory.world = replace(
-            world, jobs=tuple(others), since=0, paced=world.paced + PACE, turns=world.turns + 1
+        self.memory.world = world._replace(
+            jobs=tuple(others), since=0, paced=world.paced + PACE, turns=world.turns + 1
         )
 
 

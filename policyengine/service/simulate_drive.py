@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from base64 import b64decode
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from typing import Any
 
 from policyengine.domain.catalogue import Scope
@@ -125,7 +124,7 @@ class Alternative:
             elif counts:
                 self._refuse(None if event.type in self._of_world else event.subject)
         if pending:
-            self.memory.world = replace(self.memory.world, since=since + counts)
+            self.memory.world = self.memory.world._replace(since=since + counts)
         yield from self._noted(machine.settle())
 
     def _refuse(self, customer: str | None) -> None:

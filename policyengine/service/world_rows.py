@@ -6,7 +6,7 @@ How the world comes about is domain.world's.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import fields
 from typing import Any
 
 import orjson
@@ -34,12 +34,12 @@ def world_of_parts(parts: Mapping[str, bytes]) -> World:
 def parts_of_world(world: World) -> dict[str, bytes]:
     """All its parts."""
     every = frozenset((kind, key) for kind, of_type in world.entities.items() for key in of_type)
-    return changed_parts(replace(world, changed=every), World())
+    return changed_parts(world._replace(changed=every), World())
 
 
 def settled(world: World) -> World:
     """The same when what changed has been written."""
-    return replace(world, changed=frozenset()) if world.changed else world
+    return world._replace(changed=frozenset()) if world.changed else world
 
 
 def changed_parts(world: World, before: World) -> dict[str, bytes]:

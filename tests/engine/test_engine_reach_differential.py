@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cache
 from itertools import product
@@ -106,7 +105,7 @@ def each_alone(world: World) -> list[World]:
             if entity.values["region"] in AROUND
         )
         choices.append([(kind, dict([one])) for one in found] or [(kind, {})])
-    return [replace(world, entities=dict(combination)) for combination in product(*choices)]
+    return [world._replace(entities=dict(combination)) for combination in product(*choices)]
 
 
 def expected(alone: list[Decision]) -> dict[str, Any]:
