@@ -35,7 +35,8 @@ class Pace:
 
     batch: int = 500  # records of a transaction
     published: int = 2_000  # entries of a channel that are published at once
-    publish_every: float = 0.1  # at least, and twice as long as the last one took
+    publish_every: float = 0.1  # at least, and twice as long as the last one took, but
+    publish_soon: float = 1.0  # at most: one that waited for a broker says nothing of the next
     tick_every: float = 1.0  # 0: the clock fires nothing, time passes with the events alone
     look_every: float = 1.0  # for policy sets, and for what is told to meters and to the group
     poll: float = 0.1  # how long new events are waited for
@@ -221,7 +222,8 @@ class Shard:
             return False
         self._stream_failures = 0
         now = self._clock.seconds()
-        self._publish_at = now + max(self._pace.publish_every, 2 * (now - began))
+        pause = min(self._pace.publish_soon, 2 * (now - began))
+        self._publish_at = now + max(self._pace.publish_every, pause)
         self.unpublished = int(rest)
         return not rest
 

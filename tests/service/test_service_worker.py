@@ -330,6 +330,26 @@ def test_a_broker_that_is_away_holds_up_decisions_not_deciding(run: Run) -> None
     assert run.broker.decided() == recorded(run)
 
 
+def test_a_broker_that_took_its_time_once_does_not_hold_up_what_is_decided_next(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Twenty seconds for the first transaction; the next is due a second after it, not forty."""
+    publish = Publisher.publish
+
+    def slowly(*arguments: Any) -> None:
+        run.clock.sleep(20)
+        publish(*arguments)
+
+    send(run, booked(), cancelled())
+    with monkeypatch.context() as patch:
+        patch.setattr(Publisher, "publish", slowly)
+        run.rounds(2)
+    assert len(run.broker.decided()) == 2
+    send(run, booked("b2"))
+    run.rounds(3)  # of a second each
+    assert len(run.broker.decided()) == 3
+
+
 def test_what_was_published_before_the_ledger_knew_is_not_published_again(
     run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
