@@ -141,7 +141,8 @@ class ShardPublisher:
         cause = getattr(getattr(self._producer, "_transaction_manager", None), "last_error", None)
         if isinstance(error, _FENCED) or isinstance(cause, _FENCED):
             raise FencedError(
-                f"another worker publishes for {self._partition.shard}; this one never will again"
+                f"another worker publishes for {self._partition.shard}, or Kafka ended a transaction of "
+                "this one that took too long; it writes nothing until the shard is claimed anew"
             ) from error
         if isinstance(error, MessageSizeTooLargeError):
             raise StreamError(
