@@ -129,6 +129,6 @@ class StreamError(PolicyEngineError):
 
 
 class FencedError(StreamError):
-    """Another writer publishes for the shard, or Kafka ended a transaction that took too long: write nothing."""
+    """Another writer publishes for the shard, or Kafka ended a transaction that took too long."""
 
     code = "PE722"
