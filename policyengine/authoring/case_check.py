@@ -144,7 +144,8 @@ def _compare_errors(wanted: Mapping[str, Any], traces: Sequence[RuleTrace]) -> I
 def _words(trace: RuleTrace) -> Iterator[str]:
     yield trace.because
     for clause in trace.clauses:
-        yield clause.detail
+        if clause.detail not in trace.because:
+            yield clause.detail
 
 
 def _compare_messages(wanted: Mapping[str, Any], decisions: Sequence[Decision]) -> Iterator[Difference]:

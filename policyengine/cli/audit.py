@@ -14,7 +14,17 @@ from policyengine.adapters.keys import signed
 from policyengine.adapters.store import SqlLedgerStore
 from policyengine.bootstrap import engine_version, open_ledger, policy_set_of
 from policyengine.cli.options import FormatOption, LedgerOption, SchemasOption, settings_with
-from policyengine.cli.output import FINDINGS, UNVERIFIED, Format, out, print_json, progress, say, table
+from policyengine.cli.output import (
+    FINDINGS,
+    UNVERIFIED,
+    Format,
+    counted,
+    out,
+    print_json,
+    progress,
+    say,
+    table,
+)
 from policyengine.domain.decision import Verdict
 from policyengine.domain.money import Money
 from policyengine.engine.explain import cause_text, rule_lines, why_not
@@ -100,7 +110,7 @@ def _show_verification(result: Verification, form: Format) -> None:
         for shard, (size, root) in result.roots.items():
             say(f"shard {shard}: size and root {size}:{root.hex()}")
         faults, total = len(result.faults), sum(size for size, _ in result.roots.values())
-        say(f"{total:,} entries verified" if not faults else f"DOES NOT VERIFY: {faults:,} faults")
+        say(f"{total:,} entries verified" if not faults else f"DOES NOT VERIFY: {counted(faults, 'fault')}")
     if result.faults:
         raise typer.Exit(UNVERIFIED)
 

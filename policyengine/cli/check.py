@@ -14,7 +14,7 @@ import typer
 
 from policyengine.bootstrap import Settings, examine
 from policyengine.cli.options import SchemasOption, settings_with
-from policyengine.cli.output import FINDINGS, err, out, print_json, say
+from policyengine.cli.output import FINDINGS, counted, err, out, print_json, say
 from policyengine.errors import Finding, FindingsError, UsageError
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _tell(findings: Sequence[Finding], prepared: PolicySet | None) -> None:
         say(f"{found} found")
     else:
         rules = len(prepared.ruleset.rules)
-        say(f"{len(prepared.policies)} policy versions, {rules} rules: {found}")
+        say(f"{counted(len(prepared.policies), 'policy version')}, {counted(rules, 'rule')}: {found}")
         say(f"Policy set {prepared.digest}")
     if findings and err.is_terminal:
         err.print(f"More about a code: policyengine check --explain {findings[0].code}")

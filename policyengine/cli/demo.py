@@ -20,7 +20,7 @@ from policyengine.bootstrap import (
 )
 from policyengine.cli.demo_story import tell, tell_customer
 from policyengine.cli.options import FormatOption
-from policyengine.cli.output import UNVERIFIED, Format, print_json, progress, say
+from policyengine.cli.output import UNVERIFIED, Format, counted, print_json, progress, say
 from policyengine.cli.simulate_stream import SEED, write_stream
 from policyengine.errors import UsageError
 from policyengine.service.pipeline import Tally
@@ -94,7 +94,11 @@ def _tell(store: SqlLedgerStore, tally: Tally, summary: Summary, verified: Verif
     if summary.customer is not None:
         tell_customer(timeline(store, summary.customer))
     for shard, (size, root) in verified.roots.items():
-        state = "verified" if not verified.faults else f"DOES NOT VERIFY: {len(verified.faults)} faults"
+        state = (
+            "verified"
+            if not verified.faults
+            else f"DOES NOT VERIFY: {counted(len(verified.faults), 'fault')}"
+        )
         say(f"\nLedger shard {shard}, {size:,} entries, {state}")
         say(f"Root {root.hex()}")
 

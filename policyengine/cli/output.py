@@ -52,6 +52,11 @@ def say(text: str) -> None:
         reader_is_gone()
 
 
+def counted(number: int, what: str) -> str:
+    """So many of something: `1 fault`, `2 faults`."""
+    return f"{number:,} {what}" if number == 1 else f"{number:,} {what}s"
+
+
 def print_json(document: Any) -> None:
     """One JSON document, a line."""
     say(orjson.dumps(document, option=orjson.OPT_SORT_KEYS).decode())

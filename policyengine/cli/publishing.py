@@ -31,7 +31,7 @@ from policyengine.cli.options import (
     rules_of,
     settings_with,
 )
-from policyengine.cli.output import FINDINGS, Format, print_json, say
+from policyengine.cli.output import FINDINGS, Format, counted, print_json, say
 from policyengine.cli.standing import show_standing
 from policyengine.cli.trials import CanaryOption, CandidateArgument, GroupOption, ShadowOption, tried_set
 from policyengine.domain.values import instant_to_json
@@ -146,8 +146,7 @@ def _at_once(
         print_json({"policy_set": policy_set.digest, "new": new, "size": head.size, "root": head.root.hex()})
         return
     word = "is in force" if new else "was in force already"
-    versions = len(policy_set.policies)
-    say(f"Policy set {policy_set.digest} {word} ({versions} policy version{'s' if versions != 1 else ''})")
+    say(f"Policy set {policy_set.digest} {word} ({counted(len(policy_set.policies), 'policy version')})")
     say(f"Size and root: {head.size}:{head.root.hex()}")
 
 
@@ -321,7 +320,8 @@ def _earlier(held: list[str], to: str | None, steps: int) -> str:
         return held[-1 - steps]
     named = {one for one in held if one == to or (len(to) >= 6 and one.startswith(to))}  # noqa: PLR2004
     if len(named) != 1:
-        _no_such(f"`{to}` names {len(named) or 'no'} policy sets that were in force here", held)
+        which = "no policy set that was" if not named else f"{len(named)} policy sets that were"
+        _no_such(f"`{to}` names {which} in force here", held)
     (digest,) = named
     return digest
 

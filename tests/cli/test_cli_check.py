@@ -37,7 +37,7 @@ class TestSeverities:
         plain = call("check", suspicious)
         assert (plain.code, plain.err) == (0, "")
         assert "PE080 warning: `1 > 2` is never true" in plain.out
-        assert "1 policy versions, 1 rules: 1 warning, 1 note" in plain.out
+        assert "1 policy version, 1 rule: 1 warning, 1 note" in plain.out
         assert call("check", suspicious, "--strict").code == 1
 
     def test_notes_alone_never_are(self, place: Place) -> None:

@@ -32,7 +32,7 @@ class TestCheck:
     def test_sound_policies_have_a_digest(self, place: Place) -> None:
         result = call("check", place.rules)
         assert (result.code, result.err) == (0, "")
-        assert result.out.startswith("1 policy versions, 1 rules: nothing wrong\nPolicy set ")
+        assert result.out.startswith("1 policy version, 1 rule: nothing wrong\nPolicy set ")
         as_json = call("check", place.rules, "--format", "json").json
         assert (as_json["findings"], as_json["policies"]) == ([], 1)
         assert as_json["policy_set"] in result.out

@@ -151,7 +151,7 @@ class TestRollback:
         said = on(desk, "rollback", "--steps", "1", "--format", "json").json
         assert (said["policy_set"], said["new"]) == (digest_of("rules"), True)
         assert on(desk, "rollback", "--to", digest_of("full")[:10]).code == 0
-        assert is_one_clear_line(on(desk, "rollback", "--to", "123456"), 2, "PE733", "no policy sets")
+        assert is_one_clear_line(on(desk, "rollback", "--to", "123456"), 2, "PE733", "no policy set")
         assert is_one_clear_line(on(desk, "rollback", "--steps", "9"), 2, "PE733", "9 steps back")
         assert on(desk, "verify").code == 0
 

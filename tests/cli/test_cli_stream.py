@@ -422,7 +422,7 @@ class TestPublish:
         assert {**first, "new": False} == second
         assert first["size"] == 1
         human = call(*arguments[:-2]).out
-        assert f"Policy set {first['policy_set']} was in force already (1 policy versions)" in human
+        assert f"Policy set {first['policy_set']} was in force already (1 policy version)" in human
         assert f"Size and root: 1:{first['root']}" in human
         assert call("verify", "--ledger", place.ledger, "--expect", f"1:{first['root']}").code == 0
 
