@@ -51,6 +51,7 @@ class Following:
     def between(self, clock: int | None = None) -> Tally:
         """Take up what holds by now, between two batches; ``clock``: what time it is, where that counts."""
         tally = Tally()
+        self._writer.forget(self._policy_set)
         self._board.look()
         if not self._board.follows(self._shard):
             return tally
@@ -72,6 +73,7 @@ class Following:
         invariant: a set comes into force in one transaction with the event that brought its time, so that
         whoever goes on after a stop knows by the stream's time what was taken up.
         """
+        self._writer.forget(self._policy_set)
         tally, adopt, now = Tally(), None, self._reached()
         while records:
             at, coming = self._coming(now)

@@ -165,6 +165,13 @@ class Pipeline:
         """Decide nothing on these from here on: they are recorded as set aside, and why."""
         self._aside = self._machine.aside = aside
 
+    def forget(self, policy_set: PolicySet) -> None:
+        """After a call that raised: go on from what was committed; ``policy_set`` was in force before."""
+        if self._failed:
+            self.memory.reset()
+            if self.head.policy_set == policy_set.digest:
+                self._use(policy_set)
+
     # --- what comes in ----------------------------------------------------------------------------
 
     def process(
@@ -189,7 +196,6 @@ class Pipeline:
             if adopt is not None:
                 self._seal(work, adopt.body)
                 self._machine.adopt(adopt.ruleset)
-                before.ruleset.close()
             inputs = [(record, record.refused or self._validator.validate(record.raw)) for record in records]
             events = [event for _, event in inputs if isinstance(event, Event)]
             keys = {id(event): event_key(event.source, event.id) for event in events}
@@ -202,6 +208,8 @@ class Pipeline:
                     work.offset = record.offset
                     self._reject(work, record.refuse(event))
             self._commit(work)
+        if adopt is not None:
+            before.ruleset.close()
         self._log.info("batch committed", size=self.head.size, root=self.head.root.hex(), offset=work.offset)
         return work.tally
 
@@ -313,22 +321,11 @@ class Pipeline:
         for decision in decisions:
             self._seal(work, decision_body(decision.to_json()))
             work.tally.decision(decision)
-            self._log.debug(
-                "decided",
-                event_id=decision.event_id,
-                decision_id=decision.decision_id,
-                outcome=decision.outcome.value,
-            )
+            about = {"event_id": decision.event_id, "decision_id": decision.decision_id}
+            self._log.debug("decided", **about, outcome=decision.outcome.value)
             for error in decision.errors:
-                self._log.warning(
-                    "rule could not be decided",
-                    event_id=decision.event_id,
-                    decision_id=decision.decision_id,
-                    policy=error.policy,
-                    version=error.version,
-                    rule=error.rule,
-                    because=error.because,
-                )
+                where = {"policy": error.policy, "version": error.version, "rule": error.rule}
+                self._log.warning("rule could not be decided", **about, **where, because=error.because)
 
     def _reject(self, work: Work, rejection: Rejection) -> None:
         self._seal(work, rejected_body(rejection))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,17 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from policyengine.adapters.files import LineSource
 from policyengine.adapters.keys import signed
 from policyengine.adapters.store import SqlLedgerStore
+from policyengine.domain.events import Record
 from policyengine.domain.state import to_micros
 from policyengine.domain.validation import Validator
 from policyengine.errors import PublishingError, UsageError
 from policyengine.ledger.entries import Kind
+from policyengine.service import machine
 from policyengine.service.approvals import Desk, Wish
 from policyengine.service.board import Board
 from policyengine.service.door import Door
@@ -24,6 +29,8 @@ from policyengine.service.following import Following
 from policyengine.service.health import Health
 from policyengine.service.metrics import NoMeters
 from policyengine.service.newest import Newest
+from policyengine.service.pipeline import Pipeline
+from policyengine.service.poison import persist
 from policyengine.service.replay import replay
 from policyengine.service.verification import verify_ledger
 from tests.service.people import Clock, desk, open_roster, person
@@ -68,7 +75,11 @@ def follow(store: SqlLedgerStore, size: int = 500, stop: int | None = None, cloc
         if number == stop:
             return
         following.between(clock)
-        following.process(records, None)
+        persist(writer, partial(process, writer, following, records), "0")
+
+
+def process(writer: Pipeline, following: Following, records: Sequence[Record]) -> None:
+    following.process([one for one in records if one.offset > writer.offset], None)
 
 
 def kinds(store: SqlLedgerStore) -> list[str]:
@@ -103,6 +114,27 @@ def test_the_first_event_of_that_instant_is_decided_under_it(tmp_path: Path) -> 
         ]  # fmt: skip
         decided = entries(store, Kind.DECISION)[3:]
         assert amounts(decided) == [["50.00 ILS"], ["100.00 ILS"], ["100.00 ILS"]]
+        assert sound(store)
+
+
+@pytest.mark.parametrize("size", [1, 500])
+def test_it_comes_into_force_also_where_the_engine_fails_at_that_event(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """b2's cancellation brings the time, and is set aside; b3's comes late, and is decided under the new set."""
+    decide = machine.decide
+
+    def failing(ruleset: Any, state: Any, world: Any, one: Any) -> Any:
+        return 1 // (one.id != cancelled("b2")["id"]) and decide(ruleset, state, world, one)
+
+    with opened(tmp_path) as store, capture_logs():
+        scheduled(store)
+        with monkeypatch.context() as broken:
+            broken.setattr(machine, "decide", failing)
+            follow(store, size)
+        assert kinds(store)[-6:] == ["rejected", "rejected", "policy_set", "rejected", "event", "decision"]
+        assert [one.document()["code"] for one in entries(store, Kind.REJECTED)][-1] == "EV095"
+        assert amounts(entries(store, Kind.DECISION)[3:]) == [["50.00 ILS"], ["100.00 ILS"]]
         assert sound(store)
 
 
