@@ -302,7 +302,7 @@ class Decision(NamedTuple):
             },
             "customer": self.customer,
             "entity": None if self.entity is None else self.entity.to_json(),
-            "outcome": self.outcome.value,
+            "outcome": self.outcome._value_,
             "remedies": [remedy.to_json() for remedy in self.remedies],
             "offers": [offer.to_json() for offer in self.offers],
             "denials": [denial.to_json() for denial in self.denials],

@@ -108,9 +108,9 @@ class Money:
         digits = currency_digits(self.currency)
         if digits == 0:
             return str(self.minor)
+        text = str(abs(self.minor)).zfill(digits + 1)
         sign = "-" if self.minor < 0 else ""
-        whole, rest = divmod(abs(self.minor), 10**digits)
-        return f"{sign}{whole}.{rest:0{digits}d}"
+        return f"{sign}{text[:-digits]}.{text[-digits:]}"
 
     def __str__(self) -> str:
         return f"{self.value} {self.currency}"

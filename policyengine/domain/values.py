@@ -46,10 +46,10 @@ def to_json(value: Value) -> Json:
     """The JSON form of a value."""
     if type(value) in _PLAIN:  # the commonest, and this is a busy place
         return value  # type: ignore[return-value]
-    if isinstance(value, (bool, int, str)):
-        return value
     if isinstance(value, Money):
         return {"amount": value.value, "currency": value.currency}
+    if isinstance(value, (bool, int, str)):
+        return value
     if isinstance(value, datetime):
         return instant_to_json(value)
     if isinstance(value, date):

@@ -6,7 +6,7 @@ engine.resolve's, whom an event of the world reaches engine.reach's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -164,7 +164,7 @@ def consider(rule: CompiledRule, facts: Facts) -> Claim:
         claim.lose(Verdict.SHARE, why)
         return claim
     values = with_parameters(policy, facts)
-    clauses = tuple(_trace(clause, values) for clause in rule.clauses)
+    clauses = tuple([_trace(clause, values) for clause in rule.clauses])
     claim = Claim(rule, clauses, tried=tried_beside(policy, facts) if policy.before else None)
     lost = [clause for clause in clauses if clause.result is not _HELD]
     if lost:
@@ -253,7 +253,8 @@ def _compute(claim: Claim, values: Facts) -> None:
         claim.remedies.extend(_remedies(rule, rule.grant, seen, enforced=claim.enforced))
         if rule.offer is not None:
             claim.offers.append(_offered(rule, rule.offer, seen, enforced=claim.enforced))
-        claim.follow_ups.extend(follow_ups(rule.policy, rule.follow_ups, seen))
+        if rule.follow_ups:
+            claim.follow_ups.extend(follow_ups(rule.policy, rule.follow_ups, seen))
         # several rows have several values: a message would tell one of them
         claim.message_values = seen if len(rows) == 1 else values
     if rule.deny is not None:
@@ -262,13 +263,16 @@ def _compute(claim: Claim, values: Facts) -> None:
 
 def _remedies(
     rule: CompiledRule, specs: Sequence[CompiledRemedy], values: Facts, *, enforced: bool
-) -> Iterator[Remedy]:
+) -> list[Remedy]:
     policy = rule.policy
+    basis = policy.basis._value_  # `value` is a property, and this is a busy place
+    remedies = []
     for spec in specs:
         fields = dict(spec.literals)
         for name, expression in spec.computed:
             fields[name] = _field(expression, values)
-        yield Remedy(spec.kind, fields, policy.id, policy.version, rule.id, policy.basis.value, enforced)
+        remedies.append(Remedy(spec.kind, fields, policy.id, policy.version, rule.id, basis, enforced))
+    return remedies
 
 
 def _field(expression: Compiled, values: Facts) -> Value:
