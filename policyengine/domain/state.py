@@ -108,7 +108,7 @@ def _keep(state: CustomerState, kept: Kept) -> CustomerState:
     records = [
         RemedyRecord(
             one.policy, one.version, one.rule, one.kind, kept.entity, one.amount, time,
-            kept.promised_by(one.policy, one.rule), offered=one.kind == OFFER,
+            kept.promised_by(one.policy, one.rule), one.kind == OFFER,
         )
         for one in kept.given
     ]  # fmt: skip

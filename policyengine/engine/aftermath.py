@@ -34,7 +34,8 @@ def give_time(claims: Sequence[Claim], world: World, event: Event) -> None:
     Where the event came late, or a version reaches back to it, as many days as there would have been
     are counted from the day on which the offer is made.
     """
-    if world.now is None:
+    claims = [claim for claim in claims if claim.offers]
+    if world.now is None or not claims:
         return
     now = _EPOCH + timedelta(microseconds=world.now)
     for claim in claims:
@@ -54,7 +55,7 @@ def spoken(
     ruleset: RuleSet, claims: Sequence[Claim], world: World, event: Event
 ) -> tuple[Mapping[str, str], tuple[Held, ...]]:
     """The messages that are told now, and those that wait until the staff know of their version."""
-    if all(claim.rule.policy.staff_first is None for claim in claims):
+    if not [claim for claim in claims if claim.rule.policy.staff_first is not None]:
         return messages(claims), ()
     waiting: dict[str, tuple[datetime, list[Claim]]] = {}
     told = []

@@ -7,8 +7,9 @@ Shadow claims are settled among themselves and never touch the others.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 from policyengine.domain.decision import ClauseTrace, Denied, Offered, Ref, Remedy, Verdict
 from policyengine.domain.events import Event
@@ -112,18 +113,24 @@ def resolve(
 
     What is on trial in shadow is settled with what would stand beside it; that leaves no trace on the latter.
     """
-    on_trial = [claim for claim in claims if claim.stands and claim.rule.policy.trial == SHADOW]
+    on_trial: list[Claim] = []
+    live: list[Claim] = []
+    in_shadow: list[Claim] = []
+    for claim in claims:
+        if claim.verdict is _APPLIED:
+            rule = claim.rule
+            (on_trial if rule.policy.trial == SHADOW else in_shadow if rule.shadow else live).append(claim)
     beside = [_copy(claim) for claim in claims if on_trial and claim.stands and _stays(claim)]
-    for shadow in (False, True):
-        standing = [
-            claim
-            for claim in claims
-            if claim.stands and claim.rule.shadow is shadow and claim.rule.policy.trial != SHADOW
-        ]
-        if standing:
-            _settle(standing, CapLedger(state, event, ref, granted))
+
+    def caps(*, trial: bool = False) -> CapLedger:
+        return CapLedger(state, event, ref, granted, trial=trial)
+
+    if live:
+        _settle(live, caps)
+    if in_shadow:
+        _settle(in_shadow, caps)
     if on_trial:
-        _settle([*on_trial, *beside], CapLedger(state, event, ref, granted, trial=True))
+        _settle([*on_trial, *beside], partial(caps, trial=True))
 
 
 def _stays(claim: Claim) -> bool:
@@ -153,10 +160,13 @@ def tried(claims: Sequence[Claim]) -> tuple[str, ...]:
     return tuple([version_id(*one) for one in sorted(found)]) if found else ()
 
 
-def _settle(claims: list[Claim], caps: CapLedger) -> None:
-    claims = sorted(claims, key=lambda claim: claim.rule.order)
-    capped = any(claim.rule.cap or claim.rule.policy.cap for claim in claims)
+def _settle(claims: list[Claim], counting: Callable[[], CapLedger]) -> None:
+    """``counting`` makes what caps are counted by, where there are any."""
+    if len(claims) > 1:
+        claims = sorted(claims, key=_order)
+    capped = [claim for claim in claims if claim.rule.cap or claim.rule.policy.cap]
     if capped:
+        caps = counting()
         for claim in claims:
             apply_caps(claim, caps, used_now=False)
     if len(claims) > 1:

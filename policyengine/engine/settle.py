@@ -89,7 +89,8 @@ def settlement(state: CustomerState, event: Event, ref: Ref | None, remedies: Se
     answer = answer_of(state, event)
     if answer is not None and ref == about(answer.values):
         given = settle_choice(answer)
-    withdrawn = _withdrawn(state, ref, (*given.remedies, *remedies), given.settles)
+    taking_back = [one for one in (*given.remedies, *remedies) if one.kind == "withdraw"]
+    withdrawn = _withdrawn(state, ref, taking_back, given.settles) if taking_back else ()
     return given._replace(settles=(*given.settles, *withdrawn)) if withdrawn else given
 
 
@@ -111,10 +112,9 @@ def _held(state: CustomerState, notice: str) -> Mapping[str, str]:
 def _withdrawn(
     state: CustomerState, ref: Ref | None, remedies: Sequence[Remedy], settled: Sequence[Settled]
 ) -> list[Settled]:
-    """The open offers that `withdraw` takes back; one that is settled by the same decision is not."""
+    """The open offers that each `withdraw` takes back; one that is settled by the same decision is not."""
     gone = {one.offer for one in settled}
     offers: dict[str, None] = {}
     for remedy in remedies:
-        if remedy.kind == "withdraw":
-            offers.update(dict.fromkeys(open_offers(state, ref, str(remedy.values["offers_of"]))))
+        offers.update(dict.fromkeys(open_offers(state, ref, str(remedy.values["offers_of"]))))
     return [Settled(offer, None, "rule") for offer in offers if offer not in gone]

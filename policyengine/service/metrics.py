@@ -9,6 +9,7 @@ from policyengine.domain.decision import Decision, Outcome
 
 Part = tuple[str, int, str]  # policy, version, outcome
 STILL = ("engine", "fenced", "ledger", "stream", "topic")  # why a shard stands still
+_GRANTED, _OFFERED, _DENIED = Outcome.GRANTED.value, Outcome.OFFERED.value, Outcome.DENIED.value
 NOBODY = ""  # the policy of a decision that no version had a part in
 
 
@@ -109,7 +110,9 @@ def parts_of(decision: Decision) -> set[Part]:
     """
     if not (decision.remedies or decision.offers or decision.denials):  # most of them, and it is a busy place
         return {(NOBODY, 0, decision.outcome.value)}
-    parts = {(one.policy, one.version, Outcome.GRANTED.value) for one in decision.remedies}
-    parts.update((one.policy, one.version, Outcome.OFFERED.value) for one in decision.offers)
-    parts.update((one.policy, one.version, Outcome.DENIED.value) for one in decision.denials)
+    parts = {(one.policy, one.version, _GRANTED) for one in decision.remedies}
+    if decision.offers:
+        parts.update((one.policy, one.version, _OFFERED) for one in decision.offers)
+    if decision.denials:
+        parts.update((one.policy, one.version, _DENIED) for one in decision.denials)
     return parts
