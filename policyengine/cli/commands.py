@@ -167,6 +167,15 @@ class Commands(TyperGroup):
         del ctx
         return load(cmd_name) if cmd_name in COMMANDS else None
 
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Take `help COMMAND` for `COMMAND --help`, as people try it."""
+        if args == ["help"]:
+            typer.echo(ctx.get_help())
+            raise typer.Exit
+        if args[0] == "help":
+            args = [*args[1:], "--help"]
+        return super().resolve_command(ctx, args)
+
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Show help as a group whose commands are their lines of the table."""
         TyperGroup(**self._keys).format_help(ctx, formatter)

@@ -295,6 +295,9 @@ def due(
 
 def _show_due(found: Due) -> None:
     reached = "" if found.reached is None else f"; the stream has reached {found.reached:%Y-%m-%d %H:%M} UTC"
+    if found.reached is None and found.on == date.min:
+        say("nothing has happened in this ledger yet")
+        return
     say(f"on {found.on}{reached}")
     made = table("Reviews", "policy", "version", "review", "owner", right=("version",))
     for review in (*found.overdue, *found.endless):

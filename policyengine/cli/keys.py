@@ -119,7 +119,7 @@ def keys_trust(
     settings = settings_with(ledger=ledger)
     added = [_person(one, until) for one in people or ()]
     if not added and not remove and needed is None:
-        raise UsageError("say whom: policyengine keys trust dana=dana.pub noa=noa.pub")
+        raise UsageError("say whom: policyengine keys trust dana=dana.key.pub noa=noa.key.pub")
     signer = signer_of(settings, key)
 
     def change(before: Roster | None) -> Roster:

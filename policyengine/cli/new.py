@@ -245,9 +245,7 @@ def _finish(files: Mapping[Path, bytes], notes: tuple[str, ...], form: Format) -
     for path in files:
         say(f"written: {path.as_posix()}")
     schemas = [path for path in files if not _has_schema(path)]
-    more = (
-        ("An editor completes it once there is: policyengine schema export --out schemas",) if schemas else ()
-    )
+    more = ("So that an editor completes it: policyengine schema export --out schemas",) if schemas else ()
     for note in (*notes, *more):
         typer.echo(note, err=True)
 

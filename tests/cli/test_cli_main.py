@@ -59,6 +59,11 @@ class TestListing:
         assert result.code == 2
         assert "Did you mean 'verify'?" in result.err
 
+    def test_help_is_given_however_it_is_asked_for(self) -> None:
+        assert call("help").out == call("--help").out
+        assert call("help", "keys", "new").out == call("keys", "new", "--help").out
+        assert call("help", "verfy").code == 2
+
 
 class TestInterrupts:
     @pytest.mark.parametrize("module", ["typer", "policyengine.cli.config"])
