@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 _FENCE = re.compile(r"^( *)```([^\n]*)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"(?<=\n\n)(?: {4,}\S.*\n)+")
 _UNSEEN = re.compile("[\u200e\u200f\u2066-\u2069]")
+_READS = re.compile(r"(.*?)(?: < (\S+))?", re.DOTALL)
 _SHELL = re.compile(r"[|&;<>$*?`]")
 ANYTHING = "\u2026"  # in what a page shows
 
@@ -119,9 +120,11 @@ def do(whole: Iterable[Step], folder: Path, **variables: str) -> None:
 
 def run(line: str, folder: Path, **variables: str) -> tuple[str, int]:
     """What a command prints, on both streams, and its exit code."""
-    words = shlex.split(line, comments=True)
-    if words[0] == "policyengine" and not _SHELL.search(line):
-        result = call(*words[1:], **variables)
+    own, read = _READS.fullmatch(line).groups()  # type: ignore[union-attr]
+    words = shlex.split(own, comments=True)
+    if words[0] == "policyengine" and not _SHELL.search(own):
+        stdin = (folder / read).read_bytes() if read else b""
+        result = call(*words[1:], stdin=stdin, **variables)
         return result.out + result.err, result.code
     if words[0] == "sqlite3":  # as its program does, which not every machine has
         with closing(sqlite3.connect(folder / words[1])) as database, database:
