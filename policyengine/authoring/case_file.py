@@ -18,8 +18,10 @@ from policyengine.authoring.case_expect import EXPECTATIONS, Expectation, Expect
 from policyengine.authoring.case_later import Later, LaterReader
 from policyengine.authoring.yaml_source import Document, Path, plain_value, read_yaml
 from policyengine.domain.catalogue import Catalogue, Scope
+from policyengine.domain.events import Rejection
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.policy_types import split_rows
+from policyengine.domain.validation import Validator
 from policyengine.domain.values import Value, ValueType, instant_to_json
 from policyengine.engine.vocabulary import world_attributes
 from policyengine.errors import Finding
@@ -28,6 +30,8 @@ _FILE_KEYS = ("policy", "with", "world", "cases", "accepted_mutants")
 _CASE_KEYS = ("name", "description", "with", "world", "given", "events", "examples", "expect", "later")
 _ACCEPTED_KEYS = ("change", "reason", "version", "rule")
 _ENVELOPE = ("at", "customer", "source", "id", "data")
+_PROPERTY = re.compile(r"property `([^`]+)`")
+_UNKNOWN_PROPERTY = "EV022"
 _PLACEHOLDER = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _MONEY = re.compile(r"(-?[0-9.]+) ?([A-Z]{3})", re.ASCII)
 _PYTHON = {ValueType.TEXT: str, ValueType.INTEGER: int, ValueType.FLAG: bool, ValueType.DATE: date}
@@ -82,6 +86,7 @@ class _Reader:
     catalogue: Catalogue
     findings: list[Finding]
     names: set[str] = field(default_factory=set)
+    validator: Validator | None = None
 
     def file(self) -> CaseFile | None:
         data = self.document.data
@@ -200,13 +205,33 @@ class _Reader:
         if not isinstance(items, list):
             self.note((*path, key), "PE070", "events are a list", "begin each with `- `")
             return
+        refused = set(_refused(raw.get("expect"), len(items)))
         for index, item in enumerate(items):
             here = (*path, key, index)
             if key == "events":
                 if self.is_mapping(here, item, None):
                     yield _bytes(item)
             else:
-                yield from self.given(here, item, index)
+                for event in self.given(here, item, index):
+                    if index not in refused:
+                        self.check_event(here, item, event)
+                    yield event
+
+    def check_event(self, path: Path, item: Mapping[str, Any], event: bytes) -> None:
+        """What the door would refuse is told where it stands; what the state refuses is told when it runs."""
+        if self.validator is None:
+            self.validator = Validator(self.catalogue)
+        refusal = self.validator.validate(event)
+        if not isinstance(refusal, Rejection):
+            return
+        ((name, data),) = item.items()
+        here: Path = (*path, name)
+        inner, place = (data["data"], (*here, "data")) if "data" in data else (data, here)
+        found = _PROPERTY.search(refusal.reason)
+        if found is not None and isinstance(inner, dict) and found[1] in inner:
+            here = (*place, found[1])
+        text = f"`{name}` would be refused: {refusal.code} {refusal.reason}"
+        self.note(here, "PE071", text, key=refusal.code == _UNKNOWN_PROPERTY)
 
     def given(self, path: Path, item: Any, index: int) -> Iterator[bytes]:
         if not isinstance(item, dict) or len(item) != 1:
@@ -305,6 +330,14 @@ class _Reader:
     def note(self, path: Path, code: str, message: str, hint: str = "", *, key: bool = False) -> None:
         """Note a finding."""
         self.findings.append(self.document.finding(path, code, message, hint, key=key))
+
+
+def _refused(expect: Any, events: int) -> Iterator[int]:
+    """The events that a case expects to be rejected."""
+    for each in expect if isinstance(expect, list) else [expect]:
+        if isinstance(each, dict) and "rejected" in each:
+            after = each.get("after", events)
+            yield after - 1 if isinstance(after, int) else -1
 
 
 def _written(value: Any) -> str:

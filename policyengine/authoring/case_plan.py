@@ -98,6 +98,25 @@ def plans(targets: Sequence[Path], catalogue: Catalogue, only: str | None = None
     return [_plan(target, catalogue, only) for target in dict.fromkeys(targets)]
 
 
+def case_findings(paths: Sequence[Path], loaded: LoadedFolder, catalogue: Catalogue) -> list[Finding]:
+    """What is wrong with the cases below folders and beside policy files, without running any.
+
+    ``loaded``: the policies of these, as far as they are sound. Whether cases name what there is, is asked
+    only where all policies of their folder are sound.
+    """
+    found: set[Finding] = set()
+    for path in paths:
+        folder = path if path.is_dir() else path.parent
+        files = path.rglob(f"*{CASES_SUFFIX}") if path.is_dir() else [_beside(path)]
+        read = [_read(file, catalogue) for file in sorted(files) if file.is_file()]
+        found.update(finding for _, findings in read for finding in findings)
+        policies = loaded if [folder] == list(paths) else read_policies(folder) if read else loaded
+        if not policies.findings:
+            plan = Plan(_with_companions(policies, folder, read, whole=path.is_dir()), frozenset())
+            found.update(_filled(plan, read, None).findings)
+    return sorted(found)
+
+
 def _plan(target: Path, catalogue: Catalogue, only: str | None) -> Plan:
     if not target.is_file():
         inside = load_policies(target)
@@ -106,7 +125,7 @@ def _plan(target: Path, catalogue: Catalogue, only: str | None) -> Plan:
         return _filled(plan, read, only)
     if target.suffix != ".yaml":
         raise UsageError(f"{target} is neither a policy file nor a file of cases: both end in .yaml")
-    beside = target.with_name(target.name.partition(".")[0] + CASES_SUFFIX)
+    beside = _beside(target)
     read = [_read(beside, catalogue)] if beside.is_file() else []
     loaded = _with_companions(load_policies(target.parent), target.parent, read, whole=False)
     plan = Plan(loaded, frozenset())
@@ -135,6 +154,11 @@ def _with_companions(
             if wanted <= {*_names(higher), None, ALL}:
                 break
     return loaded
+
+
+def _beside(policy: Path) -> Path:
+    """The file of cases beside a policy file."""
+    return policy.with_name(policy.name.partition(".")[0] + CASES_SUFFIX)
 
 
 def _names(loaded: LoadedFolder) -> frozenset[str]:

@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
+from policyengine.authoring.case_plan import case_findings
 from policyengine.authoring.load import (
     CASES_SUFFIX,
     LoadedFolder,
@@ -40,7 +41,7 @@ Prepare = Callable[[Sequence[Policy], Catalogue], Prepared]
 
 @dataclass(frozen=True, slots=True)
 class Checked(Generic[Prepared]):
-    """Every finding, of all severities, sorted; ``prepared`` where no error is among them."""
+    """Every finding, of all severities, sorted; ``prepared`` where no policy has an error."""
 
     findings: tuple[Finding, ...]
     prepared: Prepared | None
@@ -62,11 +63,12 @@ def check_folder(folder: Path, catalogue: Catalogue, prepare: Prepare[Prepared])
 def examine(
     paths: Sequence[Path], catalogue: Catalogue, prepare: Prepare[Prepared], on: date
 ) -> Checked[Prepared]:
-    """Check files and folders together: errors, and what is suspicious on the day ``on``.
+    """Check files and folders together: errors, what is suspicious on the day ``on``, and their cases.
 
     A folder alone is taken for the whole policy set; UsageError for what cannot be read.
     """
     loaded = _read(paths)
+    of_cases = case_findings(paths, loaded, catalogue)
     whole = len(paths) == 1 and paths[0].is_dir()
     errors, faulty, prepared = _prepare(loaded, catalogue, prepare)
     if prepared is not None:
@@ -74,7 +76,7 @@ def examine(
     else:
         sound = [one for number, one in enumerate(loaded.policies) if number not in faulty]
         remarks = _remarks_of_some(sound, catalogue, on)
-    return Checked(tuple(sorted([*errors, *remarks])), prepared)
+    return Checked(tuple(sorted([*errors, *of_cases, *remarks])), prepared)
 
 
 def _read(paths: Sequence[Path]) -> LoadedFolder:

@@ -235,6 +235,10 @@ def test_the_trace_is_compared_by_rule(tmp_path: Path) -> None:
     assert expecting(tmp_path, expect, [decision(trace=traces)]) == []
 
 
+def test_an_event_that_is_to_be_rejected_is_no_mistake() -> None:
+    assert findings(case("{rejected: EV023}", GIVEN.replace("membership_id: m1", "points: many"))) == []
+
+
 def test_an_error_that_nobody_expects_fails_the_case_whatever_it_expects(tmp_path: Path) -> None:
     """Something is owed, and nobody can say how much: that is not nothing."""
     error = RuleTrace("airline/points-kept", 1, "refund", Verdict.ERROR, "PE204 two currencies", ())
@@ -374,6 +378,10 @@ def case(expect: str, given: str = GIVEN) -> str:
         (case("none", "    given: [{membership.endd: {at: 2020-04-01T00:00:00Z}}]\n"), "3:14: PE071 unknown event type `membership.endd`; did you mean `membership.ended`?"),
         (case("none", "    given: [{membership.ended: {at: 2020-04-01}}]\n"), "3:37: PE070 an event needs the time"),
         (case("none", "    given: [{membership.ended: {at: 2020-04-01T10:00:00}}]\n"), "3:37: PE070 an event needs the time"),
+        (case("none", GIVEN.replace("membership_id: m1", "membership_id: m1, pints: 3")), "3:78: PE071 `membership.ended` would be refused: EV022 unknown property `pints`; did you mean `points`?"),
+        (case("none", GIVEN.replace("membership_id: m1", "data: {membership_id: m1, pints: 3}")), "3:85: PE071 `membership.ended` would be refused: EV022 unknown property `pints`"),
+        (case("none", GIVEN.replace("membership_id: m1", "points: many")), "3:67: PE071 `membership.ended` would be refused: EV023 property `points` must be a whole number"),
+        (case("{rejected: EV023, after: 2}", GIVEN.replace("membership_id: m1", "points: many")), "3:67: PE071"),
         (case("none", "    given: []\n"), "2:5: PE070 a case without events"),
         (case("none", "    given: [x]\n"), "3:13: PE070 an event is its type and its properties"),
         (case("none", GIVEN + "    world: {crisis.kid: war}\n"), "4:13: PE070 unknown fact `crisis.kid`; did you mean `crisis.kind`?"),

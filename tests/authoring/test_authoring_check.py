@@ -364,6 +364,29 @@ class TestTogether:
         assert examine([files[0], files[0]], catalogue(), prepare, TODAY).findings == ()  # named twice
         assert len(examine([files[0], tmp_path], catalogue(), prepare, TODAY).findings) == 1
 
+    def test_cases_are_read_where_they_stand(self, tmp_path: Path) -> None:
+        given = (
+            "    given: [{complaint.received: {at: 2020-04-01T10:00:00Z, complaint_id: k1, topic: price}}]\n"
+        )
+        wrong = f"cases:\n  - name: a\n{given}    expect: {{ruls: [r]}}\n  - name: b\n{given}    expect: {{rules: [s]}}\n"
+        (tmp_path / "p0.cases.yaml").write_text(wrong, encoding="utf-8")
+        unknown_key = "p0.cases.yaml:4:14: PE070 unknown key `ruls`; did you mean `rules`?"
+        both = [unknown_key, "p0.cases.yaml:7:21: PE077 unknown rule `s`; rules are r, t"]
+        assert found(tmp_path, policy("rules:\n" + rule() + rule(rule_id="t"))) == both
+        result = examine([tmp_path / "p0.yaml"], catalogue(), prepare, TODAY)
+        assert [str(one).removeprefix(f"{tmp_path.as_posix()}/") for one in result.findings] == both
+        assert result.prepared is not None
+        result.prepared.ruleset.close()
+
+    def test_a_faulty_policy_says_nothing_of_the_rules_that_cases_name(self, tmp_path: Path) -> None:
+        given = (
+            "    given: [{complaint.received: {at: 2020-04-01T10:00:00Z, complaint_id: k1, topic: price}}]\n"
+        )
+        (tmp_path / "p0.cases.yaml").write_text(
+            f"cases:\n  - name: a\n{given}    expect: {{rules: [s]}}\n", encoding="utf-8"
+        )
+        assert [text.partition(":")[0] for text in found(tmp_path, "policy: a")] == ["p0.yaml"] * 6
+
     def test_what_is_no_policy_file_is_wrong_usage(self, tmp_path: Path) -> None:
         (tmp_path / "x.cases.yaml").write_text("cases: []")
         (tmp_path / "x.txt").write_text("")
