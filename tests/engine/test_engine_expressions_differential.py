@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -101,6 +102,7 @@ COUNTRIES = st.sampled_from(['"IL"', '"DE"', '"US"'])
 PARTS = ["getFullYear", "getMonth", "getDate", "getDayOfMonth", "getDayOfWeek", "getDayOfYear"]
 CLOCK = ["getHours", "getMinutes", "getSeconds"]
 LOOPS = ["exists", "all", "exists_one"]
+A_RANGE = re.compile(r"\(-?\d+ - -?\d+\)", re.ASCII)
 
 
 @st.composite
@@ -142,6 +144,8 @@ HOLES: dict[str, st.SearchStrategy[str]] = {
     "small": st.integers(-30, 30).map(str),
     "ask": st.sampled_from(["contains", "startsWith", "endsWith"]),
     "name": st.sampled_from(sorted(TYPES)),
+    # `in [1 - 5]` is refused: people write it for a range
+    "member": expressions(ValueType.INTEGER, 2).filter(lambda text: not A_RANGE.fullmatch(text)),
 }
 FORMS = {
     ValueType.INTEGER: [
@@ -177,7 +181,7 @@ FORMS = {
         "({integer} {compare} {integer})", "({money} {compare} {money})", "({date} {compare} {date})",
         "({instant} {compare} {instant})", "({text} {compare} {text})", "({flag} == {flag})",
         "({duration} {compare} {duration})", "({texts} == {texts})", "({texts} != {texts})",
-        "({text} in {texts})", "({integer} in [{integer}, {integer}])", "({money} in [{money}, {money}])",
+        "({text} in {texts})", "({integer} in [{member}, {member}])", "({money} in [{money}, {money}])",
         "({date} in [{date}])", "{text}.{ask}({text})", "present({name})",
         "between({money}, {money}, {money})", "between({integer}, {integer}, {integer})",
         "between({date}, {date}, {date})", "between({instant}, {instant}, {instant})",
@@ -284,7 +288,7 @@ _INDEXABLE = [
     "{flag}", "booking.flexible", "!booking.insured", "booking.nights {compare} {integer}",
     "{integer} {compare} booking.nights", "booking.paid {compare} {money}", "{money} {compare} booking.fee",
     "booking.starts_on {compare} {date}", "{instant} {compare} event.time", "booking.name {compare} {text}",
-    "{text} {compare} booking.city", "booking.city in {texts}", "booking.rooms in [{integer}, {integer}]",
+    "{text} {compare} booking.city", "booking.city in {texts}", "booking.rooms in [{member}, {member}]",
     "booking.starts_on in [{date}]", "booking.flexible == {flag}", "booking.paid in [{money}, {money}]",
     "between(booking.ends_on, {date}, {date})", "between(booking.paid, {money}, {money})",
 ]  # fmt: skip
