@@ -111,7 +111,11 @@ def found() -> tuple[Block, ...]:
 def is_executed(block: Block) -> bool:
     """Whether a test executes it."""
     walked = ROOT / block.page in PAGES and (block.kind == "console" or "title=" in block.kind)
-    of_a_code = Path(block.page).parent.name == "codes" and block.kind != "indented"
+    of_a_code = Path(block.page).parent.name == "codes" and block.kind.split()[0] in {
+        "yaml",
+        "json",
+        "console",
+    }
     return walked or of_a_code or (block.page, block.kind) in ELSEWHERE or block.among(HELD) is not None
 
 
