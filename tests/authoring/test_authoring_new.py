@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import date
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,11 @@ def choices() -> list[tuple[str, str | None, int]]:
     return [(name, about, number) for number, (name, about) in enumerate(pairs)]
 
 
+@cache
+def made(name: str, about: str | None, number: int) -> tuple[bytes, bytes]:
+    return written(templates()[name], wishes(name, about, number))
+
+
 class TestTemplates:
     def test_there_is_one_for_each_remedy_and_for_what_else_a_rule_does(self) -> None:
         assert set(templates()) == {*REMEDY_KINDS, "offer", "deny"}
@@ -56,7 +62,7 @@ class TestTemplates:
 
     def test_what_is_written_passes_check_and_test_and_is_in_form(self, tmp_path: Path) -> None:
         for name, about, number in choices():
-            policy, cases = written(templates()[name], wishes(name, about, number))
+            policy, cases = made(name, about, number)
             assert format_file(policy, "x.v1.yaml").after == policy
             assert format_file(cases, "x.cases.yaml").after == cases
             (tmp_path / f"{name}-{number}.v1.yaml").write_bytes(policy)
@@ -69,9 +75,7 @@ class TestTemplates:
 
     def test_each_line_that_a_newcomer_meets_is_explained(self) -> None:
         for name, about, number in choices():
-            policy, cases = (
-                file.decode() for file in written(templates()[name], wishes(name, about, number))
-            )
+            policy, cases = (file.decode() for file in made(name, about, number))
             assert policy.count("#") >= 6
             assert "@{" not in policy + cases
             assert re.match(r"# yaml-language-server: \$schema=../schemas/policy.schema.json\n", policy)

@@ -196,6 +196,9 @@ cases:
     expect:
       outcome: granted
       remedies: [{kind: refund, amount: 4 ILS, rule: half}]
+    later:
+      - {on: 2020-05-02, happens: booking.completed, expect: {rules: [half]}}
+      - none
 """
 CASE_MISTAKES = [
     ("cases:\n", "case:\n"),
@@ -210,6 +213,13 @@ CASE_MISTAKES = [
     ("kind: refund", "kind: refunded"),
     ("amount: 4 ILS", "value: 4 ILS"),
     ("    expect:", "    expects:"),
+    ("    later:", "    latr:"),
+    ("on: 2020-05-02", "on: 2 May"),
+    ("on: 2020-05-02, ", ""),
+    ("happens: booking.completed", "happens: booking.complete"),
+    ("happens: booking.completed", "event: booking.completed"),
+    ("expect: {rules: [half]}", "expect: {after: 1, rules: [half]}"),
+    ("      - none", "      - nothing"),
 ]
 
 
