@@ -13,7 +13,7 @@ from typing import Any
 
 from policyengine.authoring.case_expect import EXPECTATIONS, Expectation, ExpectationReader, Note, is_mapping
 from policyengine.authoring.yaml_source import Path, plain_value
-from policyengine.domain.calendar import local_date, local_midnight
+from policyengine.domain.calendar import FIRST_DAY, LAST_DAY, local_date, local_midnight
 from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.near import did_you_mean
 from policyengine.domain.values import instant_to_json
@@ -101,6 +101,10 @@ class LaterReader:
     def _on(self, path: Path, raw: Mapping[str, Any]) -> date | datetime | None:
         on = raw.get("on")
         on = plain_value(on) if isinstance(on, str) else on  # `${day}T08:00:00Z` is text until now
+        if isinstance(on, date) and not FIRST_DAY.year < on.year < LAST_DAY.year:
+            text = f"{on} is outside of the years {FIRST_DAY.year + 1} to {LAST_DAY.year - 1}"
+            self.note((*path, "on"), "PE070", text)
+            return None
         if isinstance(on, datetime) and on.tzinfo is not None:
             return on
         if isinstance(on, date) and not isinstance(on, datetime):

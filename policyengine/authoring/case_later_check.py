@@ -18,7 +18,7 @@ from policyengine.domain.played import Happening, Played, origin
 from policyengine.domain.timers import Timer
 from policyengine.domain.values import instant_to_json
 
-_MOST = 3  # things that are named where something else was to happen
+_MOST = 3  # things that are named where something else was to happen, or nothing
 
 
 class _One(NamedTuple):
@@ -63,8 +63,11 @@ class LaterCheck:
         unasked = [one for one in left if self._counts(one)]
         if self.later.ends:
             unasked += [one for one in waiting if self._counts(one)]
-        for one in unasked:
+        for one in unasked[:_MOST]:
             self._note(Difference(_named(one), "", f"on {one.day.isoformat()}", _rules(one)), one)
+        if more := unasked[_MOST:]:
+            got = f"{len(more)} more, the last on {more[-1].day.isoformat()}"
+            self._note(Difference("and so on", "", got, _rules(more[-1])), more[-1])
 
     def _one(self, timer: Timer, decisions: list[Decision], number: int | None) -> _One:
         policy, rule = origin(timer)

@@ -23,7 +23,7 @@ from policyengine.authoring.load import (
 )
 from policyengine.authoring.yaml_source import Path as DataPath
 from policyengine.authoring.yaml_source import plain_value
-from policyengine.domain.calendar import local_date
+from policyengine.domain.calendar import FIRST_DAY, LAST_DAY, local_date
 from policyengine.domain.catalogue import Catalogue
 from policyengine.domain.near import did_you_mean
 from policyengine.errors import Finding, UsageError
@@ -284,7 +284,6 @@ class _Planner:
 
 def _last_time(events: Sequence[bytes]) -> datetime | None:
     """When the last of the events happens, as far as they say so."""
-    times = [plain_value(str(event.get("time"))) for event in map(json.loads, events)]
-    return max(
-        (time for time in times if isinstance(time, datetime) and time.tzinfo is not None), default=None
-    )
+    told = (plain_value(str(event.get("time"))) for event in map(json.loads, events))
+    times = (time for time in told if isinstance(time, datetime) and time.tzinfo is not None)
+    return max((time for time in times if FIRST_DAY.year < time.year < LAST_DAY.year), default=None)

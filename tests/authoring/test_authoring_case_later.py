@@ -208,6 +208,20 @@ class TestWhatDiffers:
     ) -> None:
         assert told(run(tmp_path, given, later)) == expected
 
+    def test_of_many_things_a_few_are_named(self, tmp_path: Path) -> None:
+        # the end of the rest and what follows, of each of three
+        given = "".join(
+            line.replace("s1", f"s{number}")
+            .replace("i1", f"i{number}")
+            .replace("at: ", f"customer: c{number}, at: ")
+            for number in range(3)
+            for line in RESTS.splitlines(keepends=True)
+        )
+        assert told(run(tmp_path, given, "none"))[2:] == [
+            "got remedy.ended of rule rest on 2020-04-15, which is not expected",
+            "got and so on 3 more, the last on 2020-05-15, which is not expected",
+        ]
+
     def test_the_trace_shows_what_was_decided_on_that_day(self, tmp_path: Path) -> None:
         lines = "\n".join(run(tmp_path, RESTS, ENDED.replace("[welcome]", "[]")).lines())
         assert "    on 2020-04-15, remedy.ended:\n      care/later v1, rule welcome applied\n" in lines
@@ -230,6 +244,8 @@ class TestMistakes:
             ("{on: 2020-04-15, happens: remedy.endet}", "7:38: PE071 unknown event type `remedy.endet`; did you mean `remedy.ended`?"),
             ("{happens: remedy.ended}", "7:12: PE070 what comes later needs the day on which it happens; write `on: 2020-04-05`, or a moment such as 2020-04-05T08:00:00Z"),
             ("{on: soon}", "7:17: PE070 what comes later needs the day on which it happens; write `on: 2020-04-05`, or a moment such as 2020-04-05T08:00:00Z"),
+            ("{on: 9999-12-31}", "7:17: PE070 9999-12-31 is outside of the years 1901 to 2199"),
+            ("{on: 0001-01-01T00:00:00+14:00}", "7:17: PE070 0001-01-01 00:00:00+14:00 is outside of the years 1901 to 2199"),
             ("{on: 2020-04-15, expect: {}}", "7:37: PE072 `expect` without expectations; write `expect: none`, or leave it out where only what happens counts"),
             ("{on: 2020-04-15, expect: {outcome: grantd}}", "7:47: PE070 unknown `grantd`; did you mean `granted`?"),
             ("{on: 2020-04-15, expect: {outcome: none, after: 1}}", "7:53: PE070 unknown key `after`; keys are outcome, "),
