@@ -143,7 +143,7 @@ class _Reader:
         expectations = tuple(self.expectations(path, raw, len(events)) if events else ())
         world = dict(self.world((*path, "world"), raw.get("world")))
         companions = tuple(self.companions((*path, "with"), raw.get("with")))
-        later = LaterReader(self.note, self.catalogue).read((*path, "later"), raw.get("later"))
+        later = LaterReader(self.note, self.catalogue).read((*path, "later"), raw)
         return Case(name, path, events, world, companions, expectations, later)
 
     # Placeholders
@@ -313,11 +313,11 @@ class _Reader:
     def expectations(self, path: Path, raw: Mapping[str, Any], events: int) -> Iterator[Expectation]:
         here = (*path, "expect")
         wanted = raw.get("expect")
-        if wanted is None and raw.get("later") is not None:
+        if wanted is None and "later" in raw:
             return  # what comes later is expected
         if wanted is None or wanted in ({}, []):
             hint = f"write `expect: none`, or keys such as {', '.join(EXPECTATIONS[:4])}"
-            self.note(here, "PE072", "a case without expectations", hint)
+            self.note(here, "PE072", "a case without expectations", hint, key=wanted is None)
             return
         several = isinstance(wanted, list)
         for index, item in enumerate(wanted if several else [wanted]):

@@ -66,15 +66,16 @@ class LaterReader:
     note: Note
     catalogue: Catalogue
 
-    def read(self, path: Path, raw: Any) -> Later | None:
-        """What is expected; None where nothing is."""
-        if raw is None:
+    def read(self, path: Path, case: Mapping[str, Any]) -> Later | None:
+        """What a case expects; None where it says nothing of it."""
+        if "later" not in case:
             return None
+        raw = case["later"]
         items = raw if isinstance(raw, list) else [raw]
         ends = items[-1:] == [NOTHING]
-        if not items or raw == {}:
+        if raw in (None, [], {}):
             hint = "write `- {on: 2020-04-05, happens: …}`, or `none` where nothing may happen"
-            self.note(path, "PE072", "`later` expects nothing", hint)
+            self.note(path, "PE072", "`later` expects nothing", hint, key=raw is None)
             return None
         awaited: list[Awaited] = []
         for index, item in enumerate(items[: len(items) - ends]):

@@ -157,7 +157,7 @@ def requeue(
     """
     if listed:
         if seq is not None or every or show:
-            raise UsageError("--list is for itself, or with --shard")
+            raise UsageError("--list sends nothing: it goes with --shard, --ledger and --format only")
         _list_waiting(settings_with(ledger=ledger), shard, form)
         return
     from policyengine.adapters.kafka_requeue import is_of_topic, message_again, send_again

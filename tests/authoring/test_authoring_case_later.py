@@ -237,6 +237,7 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("later", "finding"),
         [
+            ("", "7:5: PE072 `later` expects nothing; write `- {on: 2020-04-05, happens: …}`, or `none` where nothing may happen"),
             ("[]", "7:12: PE072 `later` expects nothing; write `- {on: 2020-04-05, happens: …}`, or `none` where nothing may happen"),
             ("{}", "7:12: PE072 `later` expects nothing; write `- {on: 2020-04-05, happens: …}`, or `none` where nothing may happen"),
             ("soon", "7:12: PE070 expected `key: value` lines; see the reference"),
